@@ -1,0 +1,43 @@
+"""The service's part of the error tree; which HTTP status each is answered with: problems.py."""
+
+from pipeline.errors import AttraiError
+
+
+class RequestError(AttraiError):
+    """The request itself is at fault. Grouped by cause below."""
+
+
+class MissingPhoto(RequestError):
+    """No photo came with the request."""
+
+
+class BadOption(RequestError):
+    """An option has a value that it cannot have, or is unknown."""
+
+
+class BodyTooLarge(RequestError):
+    """The body is larger than any photo that is accepted."""
+
+
+class UnsupportedBody(RequestError):
+    """The body's Content-Type is none that carries a photo."""
+
+
+class NotAcceptable(RequestError):
+    """The Accept header rules out every format there is."""
+
+
+class FetchError(AttraiError):
+    """The photo behind ?url= could not be had. Grouped by cause below."""
+
+
+class UrlRefused(FetchError):
+    """The address is malformed, or leads where the service must not go."""
+
+
+class FetchFailed(FetchError):
+    """The host could not be reached, or did not answer with a photo."""
+
+
+class FetchTimedOut(FetchError):
+    """The host was too slow."""

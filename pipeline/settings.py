@@ -130,7 +130,7 @@ def load(path: Path, table: type[T]) -> T:
             raise SettingsError(f"{path}: unknown section [{name}]; there are {list(sections)}")
     return table(
         **{
-            name: _read_section(name, parser[name] if name in parser else {}, kind)
+            name: _read_section(name, parser[name] if parser.has_section(name) else {}, kind)
             for name, kind in sections.items()
         }
     )

@@ -11,7 +11,7 @@ Pixels = npt.NDArray[np.uint8]
 """An RGB picture: uint8, shape (height, width, 3)."""
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-"""Names of a face's five landmarks, in the order of `Face.landmarks`; left is the picture's left."""
+"""A face's five landmarks in the order of `Face.landmarks`; left as the viewer sees it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class Box:
-    """Corners of a rectangle in pixels, x to the right and y down; may reach outside the picture."""
+    """Corners of a rectangle in pixels, x right and y down; may reach outside the picture."""
 
     x1: float
     y1: float
@@ -38,14 +38,17 @@ class Box:
 
     @property
     def width(self) -> float:
+        """In pixels."""
         return self.x2 - self.x1
 
     @property
     def height(self) -> float:
+        """In pixels."""
         return self.y2 - self.y1
 
     @property
     def area(self) -> float:
+        """In square pixels."""
         return self.width * self.height
 
     def scaled(self, fx: float, fy: float) -> Box:

@@ -1,0 +1,1 @@
+"""The workshop: from rated photos to a folder of `models/`. Uses `pipeline/`, never the reverse."""

@@ -32,6 +32,13 @@ class Model:
             raise ModelError(f"model {folder.name!r} has no usable card: {error}") from error
         return cls(folder.name, card, folder)
 
+    def file(self, role: str) -> str:
+        """The name of the file that plays `role`: `served` or `master`."""
+        try:
+            return str(self.card[role])
+        except KeyError as error:
+            raise ModelError(f"the card of {self.name!r} names no {role!r} file") from error
+
     def sha256(self, file: str) -> str:
         """The sha256 that the card gives for `file`."""
         try:

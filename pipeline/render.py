@@ -10,23 +10,19 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.errors import PhotoTooLarge
 from pipeline.settings import RenderSettings
 from pipeline.types import Box, Pixels, RatedFace
 
 Colour = tuple[int, int, int]
 """sRGB, each channel in 0..255."""
 
-Rectangles = npt.NDArray[np.int64]
-"""Rectangles in pixels: int64, shape (n, 4), each x1, y1, x2, y2 with x2 and y2 exclusive."""
-
-BLACK: Colour = (0, 0, 0)
-WHITE: Colour = (255, 255, 255)
+Integers = npt.NDArray[np.int64]
+"""A rectangle in pixels is x1, y1, x2, y2 with x2 and y2 exclusive; n of them have shape (n, 4)."""
 
 # Viridis: lightness rises evenly with the score, for colour-blind readers and in grey prints too.
 _SCORES = (1.0, 3.25, 5.5, 7.75, 10.0)
 _VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
-
-_LEGIBLE_FONT = 15  # its digits are 10 pixels high
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,8 @@ def ink_for(colour: Colour) -> Colour:
     srgb = np.array(colour) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ (0.2126, 0.7152, 0.0722))
-    return BLACK if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else WHITE
+    black_contrast, white_contrast = (luminance + 0.05) / 0.05, 1.05 / (luminance + 0.05)
+    return (0, 0, 0) if black_contrast >= white_contrast else (255, 255, 255)
 
 
 def style_for(width: int, height: int, boxes: Sequence[Box]) -> Style:
@@ -59,53 +56,52 @@ def style_for(width: int, height: int, boxes: Sequence[Box]) -> Style:
     side = (width * height) ** 0.5
     # Small faces get smaller labels, lest a crowd disappears behind its scores.
     wanted = 0.3 * float(np.median([box.width for box in boxes])) if boxes else 0.0
-    font = max(_LEGIBLE_FONT, np.clip(wanted, 0.018 * side, 0.03 * side))
-    # The widest label, 10.0, is not quite 3 font sizes wide and 1.5 high.
-    font = max(1, min(font, width / 3, height / 1.5))
-    line = max(2, round(side / 400))
-    return Style(font=int(font), line=line, halo=max(1, line // 3))
+    font = max(15, min(max(wanted, 0.018 * side), 0.03 * side))  # at 15, digits are 10 pixels high
+    font = min(font, width / 3, height / 1.5)  # so that the widest label, 10.0, fits
+    line = min(max(2, round(side / 300)), width // 8, height // 8)
+    return Style(font=max(1, int(font)), line=max(1, line), halo=max(1, line // 3))
 
 
 def place_labels(
-    boxes: Rectangles, sizes: Sequence[tuple[int, int]], width: int, height: int
-) -> Rectangles:
-    """Find room for a label at each of `boxes` in a picture of `width` x `height` pixels.
+    boxes: Integers, sizes: Sequence[tuple[int, int]], width: int, height: int, overhang: int = 0
+) -> Integers:
+    """Find room for a label at each of `boxes`, shape (n, 4), in a picture of `width` x `height`.
 
-    `sizes` are the labels' (width, height), none larger than the picture. Returns the labels'
-    rectangles in the order of `boxes`, shape (n, 4), all inside the picture. A label lies where it
-    covers the least of the labels before it, then the least of the other boxes.
+    `sizes` are the labels' (width, height), none larger than the picture. A label stands out
+    `overhang` pixels from the edges of its box that it is aligned with. It lies where it covers
+    the least of the labels before it, then the least of the other boxes. Returns the labels'
+    rectangles in the order of `boxes`, shape (n, 4), all inside the picture.
     """
     placed = np.empty((0, 4), np.int64)
     for index, (box, size) in enumerate(zip(boxes, sizes, strict=True)):
-        spots = _spots(box, size, width, height)
+        spots = _spots(box, size, (width, height), overhang)
         on_labels = _overlap(spots, placed)
         on_boxes = _overlap(spots, np.delete(boxes, index, axis=0))
-        best = np.lexsort((on_boxes, on_labels))[0]  # stable: the first spot of the best
+        best = np.lexsort((on_boxes, on_labels))[0]  # stable: of equals, the first
         placed = np.vstack((placed, spots[best]))
     return placed
 
 
-def _spots(
-    box: npt.NDArray[np.int64], size: tuple[int, int], width: int, height: int
-) -> Rectangles:
+def _spots(box: Integers, size: tuple[int, int], area: tuple[int, int], overhang: int) -> Integers:
     """Where a label may go at a box, best first, shape (n, 4): around it, else within it."""
-    w, h = size
-    left, top, right, bottom = (int(edge) for edge in box)
-    middle = (left + right - w) // 2
-    around = [(x, y) for y in (top - h, bottom) for x in (left, right - w, middle)]
-    beside = [(x, y) for x in (right, left - w) for y in (top, bottom - h)]
-    within = [(x, y) for y in (top, bottom - h) for x in (left, right - w)]
+    (w, h), (width, height) = size, area
+    x1, y1, x2, y2 = (int(edge) for edge in box)
+    left, right = x1 - overhang, x2 + overhang - w
+    top, bottom = y1 - overhang, y2 + overhang - h
+    around = [(x, y) for y in (y1 - h, y2) for x in (left, right, (left + right) // 2)]
+    beside = [(x, y) for x in (x2, x1 - w) for y in (top, bottom)]
+    within = [(x, y) for y in (top, bottom) for x in (left, right)]
     fits = [(x, y) for x, y in around if 0 <= y <= height - h]
     fits += [(x, y) for x, y in beside if 0 <= x <= width - w]
     corners = np.clip(np.array(fits + within), 0, (width - w, height - h))
     return np.hstack((corners, corners + size))
 
 
-def _overlap(spots: Rectangles, others: Rectangles) -> npt.NDArray[np.int64]:
+def _overlap(spots: Integers, others: Integers) -> Integers:
     """How many pixels of `others` each spot covers, shape (len(spots),)."""
     low = np.maximum(spots[:, None, :2], others[None, :, :2])
     high = np.minimum(spots[:, None, 2:], others[None, :, 2:])
-    covered: npt.NDArray[np.int64] = np.maximum(high - low, 0).prod(axis=2).sum(axis=1)
+    covered: Integers = np.maximum(high - low, 0).prod(axis=2).sum(axis=1)
     return covered
 
 
@@ -119,56 +115,60 @@ def annotate(pixels: Pixels, faces: Sequence[RatedFace]) -> Pixels:
     if not faces:
         return canvas
     height, width = canvas.shape[:2]
-    # The largest first: the box of a face in front of another is drawn over the other's.
+    # The largest first, so that a small face's box is not hidden by that of a large one.
     faces = sorted(faces, key=lambda rated: rated.face.box.area, reverse=True)
     boxes = [rated.face.box for rated in faces]
+    scores = [rated.rating.score for rated in faces]
     style = style_for(width, height, boxes)
-    corners = np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes])
-    edges = np.clip(np.rint(corners), 0, (width, height, width, height)).astype(np.int64)
-    labels = [_label(rated.rating.score, style) for rated in faces]
-    spots = place_labels(edges, [(label.width, label.height) for label in labels], width, height)
-    for edge, rated in zip(edges, faces, strict=True):
-        _draw_box(canvas, edge, colour_for(rated.rating.score), style)
+    corners = np.rint([(box.x1, box.y1, box.x2, box.y2) for box in boxes])
+    edges = np.clip(corners, 0, (width, height, width, height)).astype(np.int64)
+    font = ImageFont.load_default(style.font)
+    labels = [_label(score, font, style) for score in scores]
+    spots = place_labels(edges, [label.size for label in labels], width, height, style.halo)
+    for edge, score in zip(edges, scores, strict=True):
+        _draw_box(canvas, edge, colour_for(score), style)
     for (x1, y1, x2, y2), label in zip(spots, labels, strict=True):
         canvas[y1:y2, x1:x2] = np.asarray(label)
     return canvas
 
 
-def _label(score: float, style: Style) -> Image.Image:
-    """The score on its colour, framed like its box."""
-    colour = colour_for(score)
+def _label(
+    score: float, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, style: Style
+) -> Image.Image:
+    """The score on its colour, with a halo for a frame."""
+    text, colour = f"{score:.1f}", colour_for(score)
     ink = ink_for(colour)
-    text = f"{score:.1f}"
-    font = ImageFont.load_default(style.font)
-    left, _, right, _ = font.getbbox(text)
-    _, top, _, bottom = font.getbbox("0")
     pad = style.halo + max(1, round(0.25 * style.font))
-    size = (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad)
-    label = Image.new("RGB", size, colour)
+    digit = font.getbbox("0")
+    width = round(font.getbbox(text)[2]) + 2 * pad
+    height = round(digit[3] - digit[1]) + 2 * pad
+    label = Image.new("RGB", (width, height), colour)
     draw = ImageDraw.Draw(label)
-    draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=ink, width=style.halo)
-    draw.text((pad - left, pad - top), text, fill=ink, font=font)
+    draw.rectangle((0, 0, width - 1, height - 1), outline=ink, width=style.halo)
+    bolder = 0.02 * style.font  # the font's only weight is thin on a colour
+    draw.text((width / 2, height - pad), text, ink, font, anchor="ms", stroke_width=bolder)
     return label
 
 
-def _draw_box(canvas: Pixels, edges: npt.NDArray[np.int64], colour: Colour, style: Style) -> None:
-    """Draw a line within a box's edges, between halos that set it off from any background."""
-    x1, y1, x2, y2 = (int(edge) for edge in edges)
+def _draw_box(canvas: Pixels, box: Integers, colour: Colour, style: Style) -> None:
+    """Draw a line just within a box, between halos that set it off from any background."""
+    x1, y1, x2, y2 = (int(edge) for edge in box)
     line = max(1, min(style.line, (x2 - x1) // 8, (y2 - y1) // 8))
     halo = min(style.halo, line)
     for outside, inside, paint in ((halo, line + halo, ink_for(colour)), (0, line, colour)):
-        rows = slice(max(0, y1 - outside), y2 + outside)
-        columns = slice(max(0, x1 - outside), x2 + outside)
-        canvas[rows.start : y1 + inside, columns] = paint
-        canvas[y2 - inside : rows.stop, columns] = paint
-        canvas[rows, columns.start : x1 + inside] = paint
-        canvas[rows, x2 - inside : columns.stop] = paint
+        left, top = max(0, x1 - outside), max(0, y1 - outside)
+        right, bottom = x2 + outside, y2 + outside
+        canvas[top : y1 + inside, left:right] = paint
+        canvas[max(0, y2 - inside) : bottom, left:right] = paint
+        canvas[top:bottom, left : x1 + inside] = paint
+        canvas[top:bottom, max(0, x2 - inside) : right] = paint
 
 
-def encode(pixels: Pixels, format: str, settings: RenderSettings) -> bytes:
+def encode(pixels: Pixels, format: str, settings: RenderSettings) -> bytes:  # noqa: A002
     """Encode RGB uint8 pixels, shape (height, width, 3), as a 'png', 'jpeg' or 'webp' image.
 
-    Raises ValueError for another format.
+    Raises ValueError for another format, and PhotoTooLarge for a picture with more pixels in a
+    row or a column than the format allows: 16383 in WebP, 65500 in JPEG, a million in PNG.
     """
     parameters = {
         "png": (cv2.IMWRITE_PNG_COMPRESSION, settings.png_compression),
@@ -177,9 +177,10 @@ def encode(pixels: Pixels, format: str, settings: RenderSettings) -> bytes:
     }
     if format not in parameters:
         raise ValueError(f"format must be one of {', '.join(parameters)}, not {format!r}")
-    done, encoded = cv2.imencode(
-        f".{format}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), parameters[format]
-    )
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(f".{format}", bgr, parameters[format])
     if not done:
-        raise ValueError(f"a {format} image cannot hold {pixels.shape[1]}x{pixels.shape[0]} pixels")
+        raise PhotoTooLarge(
+            f"{format} cannot hold {pixels.shape[1]} x {pixels.shape[0]} pixels; ask for another"
+        )
     return encoded.tobytes()

@@ -112,10 +112,11 @@ class PipelineSettings:
     render: RenderSettings = RenderSettings()
 
 
-def load(path: Path, table: type[T]) -> T:
+def load(path: Path, table: type[T], *, others: bool = False) -> T:
     """Read `path`, an INI file with a section for each field of the dataclass `table`.
 
-    A missing key takes its default. Raises SettingsError for an unreadable file, an unknown
+    A missing key takes its default; `others` allows sections that the table does not have, which
+    belong to somebody else. Raises SettingsError for an unreadable file, an unknown
     section or key, and a value that is malformed or out of range.
     """
     parser = ConfigParser(interpolation=None)
@@ -126,7 +127,7 @@ def load(path: Path, table: type[T]) -> T:
         raise SettingsError(f"cannot read the settings in {path}: {error}") from error
     sections = get_type_hints(table)
     for name in parser.sections():
-        if name not in sections:
+        if name not in sections and not others:
             raise SettingsError(f"{path}: unknown section [{name}]; there are {list(sections)}")
     return table(
         **{

@@ -1,0 +1,176 @@
+"""Bytes to an upright RGB photo, within limits. Nothing is decoded that the header rules out."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from pipeline.errors import (
+    EmptyPhoto,
+    PhotoTooLarge,
+    PhotoTooSmall,
+    UndecodablePhoto,
+    UnknownImageType,
+)
+from pipeline.settings import PhotoSettings
+from pipeline.types import Photo, Pixels
+
+# Names that Pillow gives to what we read. Phones write JPEGs with a second picture inside (MPO);
+# the first is the photo.
+READ = ("JPEG", "MPO", "PNG", "WEBP")
+ORIENTATION_TAG = 0x0112
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    """A photo whose header has been read and accepted, and no pixel decoded."""
+
+    data: bytes
+    image: Image.Image
+    orientation: int
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        width, height = self.image.size
+        return (height, width) if self.orientation in SIDEWAYS else (width, height)
+
+
+def read_photo(data: bytes, settings: PhotoSettings) -> Photo:
+    """Decode a JPEG, PNG or WebP to the size at which the models work.
+
+    A larger photo comes out with a long side of `settings.working_side`, a smaller one as it is.
+    Raises one of PhotoError's children, whose message says what is wrong with the photo.
+    """
+    header = _read_header(data, settings)
+    width, height = header.upright_size
+    scale = min(1.0, settings.working_side / max(width, height))
+    target = (max(1, round(width * scale)), max(1, round(height * scale)))
+    pixels = _decode(header, target)
+    if pixels.shape[1::-1] != target:
+        pixels = np.asarray(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA), np.uint8)
+    return Photo(pixels, width, height)
+
+
+def read_full(data: bytes, settings: PhotoSettings) -> Pixels:
+    """Decode a photo to all of its pixels, upright. Raises as `read_photo` does."""
+    header = _read_header(data, settings)
+    return _decode(header, header.upright_size)
+
+
+def _read_header(data: bytes, settings: PhotoSettings) -> _Header:
+    if not data:
+        raise EmptyPhoto("the photo is empty: 0 bytes")
+    if len(data) > settings.max_bytes:
+        raise PhotoTooLarge(
+            f"the photo has {len(data)} bytes; at most {settings.max_bytes} are accepted"
+        )
+    image = _open(data)
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise UnknownImageType(f"the photo is an animated {image.format}; send a still picture")
+    width, height = image.size
+    if width * height > settings.max_pixels:
+        raise PhotoTooLarge(
+            f"the photo is {width} x {height} pixels; at most {settings.max_pixels} are accepted"
+        )
+    if min(width, height) < settings.min_side:
+        raise PhotoTooSmall(
+            f"the photo is {width} x {height} pixels;"
+            f" each side must have at least {settings.min_side}"
+        )
+    return _Header(data, image, _orientation(image))
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # Anything else that Pillow has to say of a header, its decoder will say again.
+            warnings.simplefilter("ignore", UserWarning)
+            return Image.open(io.BytesIO(data), formats=READ)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PhotoTooLarge(f"the photo has too many pixels: {error}") from error
+    except UnidentifiedImageError as error:
+        if _looks_readable(data):
+            raise UndecodablePhoto("the photo's header is damaged or cut short") from error
+        raise UnknownImageType("the photo is not a JPEG, PNG or WebP") from error
+    except Exception as error:  # Pillow's readers raise whatever a damaged header leads them to
+        raise UndecodablePhoto(f"the photo's header cannot be read: {error}") from error
+
+
+def _looks_readable(data: bytes) -> bool:
+    png, jpeg = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+    return data.startswith((png, jpeg)) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        orientation = image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:  # damaged EXIF is no reason to refuse a photo that decodes
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _decode(header: _Header, target: tuple[int, int]) -> Pixels:
+    """The upright picture, at least as large as `target` (width, height) on both sides."""
+    if header.orientation in SIDEWAYS:
+        target = target[::-1]
+    pixels = _decode_jpeg(header, target)
+    if pixels is None:
+        pixels = _decode_any(header, target)
+    return _upright(pixels, header.orientation)
+
+
+def _decode_jpeg(header: _Header, target: tuple[int, int]) -> Pixels | None:
+    """libjpeg-turbo without a detour, at the smallest of its scales; None if it has a complaint.
+
+    Its complaints range from harmless to fatal; Pillow tells one from the other.
+    """
+    if header.image.format not in ("JPEG", "MPO") or header.image.mode not in ("RGB", "L"):
+        return None
+    try:
+        return np.asarray(
+            simplejpeg.decode_jpeg(header.data, "RGB", min_width=target[0], min_height=target[1]),
+            dtype=np.uint8,
+        )
+    except ValueError:
+        return None
+
+
+def _decode_any(header: _Header, target: tuple[int, int]) -> Pixels:
+    image = header.image
+    try:
+        image.draft(None, target)
+        image.load()
+        return np.asarray(_to_rgb(image), dtype=np.uint8)
+    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, MemoryError, …
+        raise UndecodablePhoto(f"the photo cannot be decoded: {error}") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip, not scale
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        # What a viewer on a white page would see; the colours under full transparency are junk.
+        image = image.convert("RGBA")
+        page = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(page, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation (JEITA CP-3451, tag 0x0112)."""
+    if orientation in SIDEWAYS:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,52 @@
+"""Faces to ratings: crops through a ResNet-34, one batch a photo.
+
+He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016. How the network
+was trained, and how well it rates, is in its card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from pipeline.crops import crop
+from pipeline.models import Model, onnx_session
+from pipeline.types import Face, Pixels, Rating
+
+
+class Scorer(Protocol):
+    """What rates faces."""
+
+    name: str
+    sha256: str
+    """Of the weights that run."""
+
+    def rate(self, pixels: Pixels, faces: Sequence[Face]) -> list[Rating]:
+        """A rating for each of the faces, which are in the pixels of that picture."""
+
+
+class OnnxScorer:
+    """The network on ONNX Runtime, as the model's card says it is served.
+
+    Its graph takes `crops`, uint8 (n, 224, 224, 3), normalises them itself, and gives float32
+    scores (n,) from 1 to 10. Raises ModelError when the graph is not that of the model's card.
+    """
+
+    def __init__(self, model: Model, batch_size: int, threads: int) -> None:
+        served = model.file("served")
+        self.name = model.name
+        self.sha256 = model.sha256(served)
+        self._batch_size = batch_size
+        self._session = onnx_session(model.read(served), threads)
+
+    def rate(self, pixels: Pixels, faces: Sequence[Face]) -> list[Rating]:
+        """A rating for each of the faces, which are in the pixels of that picture."""
+        ratings = []
+        for start in range(0, len(faces), self._batch_size):
+            chunk = faces[start : start + self._batch_size]
+            crops = np.stack([crop(pixels, face.box) for face in chunk])
+            (scores,) = self._session.run(None, {"crops": crops})
+            ratings += [Rating(float(score)) for score in scores]
+        return ratings

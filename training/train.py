@@ -1,0 +1,238 @@
+"""Trains a scorer on a folder of crops; goes on where it was interrupted.
+
+    python -m training.train runs/scut --init ../shared/data/init/resnet34.safetensors \\
+        --out runs/resnet34-1
+
+Curves: `tensorboard --logdir runs`. The epoch that serves is the best of the last size on a
+validation part cut from the training part; the test part is not looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from pipeline.network import RatingNet
+from pipeline.types import Pixels
+from training.augment import augment, resized
+from training.metrics import SCUT_STEP, metrics
+from training.ratings import Example, hold_out
+from training.recipe import Recipe, parse_sizes
+
+
+@dataclass(frozen=True, eq=False)
+class CropSet:
+    """What `training.crops` wrote: crops as served and wider ones, with their examples."""
+
+    served: Pixels
+    wide: Pixels
+    examples: list[Example]
+
+    @classmethod
+    def open(cls, folder: Path) -> CropSet:
+        """Map the folder's arrays into memory."""
+        rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        return cls(
+            np.load(folder / "served.npy", mmap_mode="r"),
+            np.load(folder / "wide.npy", mmap_mode="r"),
+            [Example(**{**row, "image": Path(row["image"])}) for row in rows],
+        )
+
+    @property
+    def scores(self) -> npt.NDArray[np.float32]:
+        """What the panels said, on the scale from 1 to 10, (n,)."""
+        return np.array([example.score for example in self.examples], dtype=np.float32)
+
+
+def batches(
+    crops: CropSet, indices: list[int], recipe: Recipe, epoch: int, side: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The epoch's batches of augmented crops and scores; each is made while the last one trains."""
+    order = np.random.default_rng([recipe.seed, epoch]).permutation(indices)
+    chunks = [order[i : i + recipe.batch] for i in range(0, len(order), recipe.batch)]
+    scores = crops.scores
+
+    def make(chunk: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        pictures = [
+            augment(crops.wide[i], np.random.default_rng([recipe.seed, epoch, int(i)]), side)
+            for i in chunk
+        ]
+        return torch.from_numpy(np.stack(pictures)), torch.from_numpy(scores[chunk])
+
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(make, chunks[0])
+        for chunk in [*chunks[1:], None]:
+            batch = following.result()
+            if chunk is not None:
+                following = pool.submit(make, chunk)
+            yield batch
+
+
+def loss_of(net: RatingNet, logits: Tensor, rated: Tensor, recipe: Recipe) -> Tensor:
+    """Divergence from the label distribution plus the error of the mean (DLDL-v2)."""
+    distance = (net.scores[None] - rated[:, None]) / recipe.label_spread
+    label = torch.softmax(-(distance**2) / 2, dim=1)
+    divergence = functional.kl_div(
+        torch.log_softmax(logits.float(), dim=1), label, reduction="batchmean"
+    )
+    return divergence + recipe.expectation_weight * functional.l1_loss(
+        net.expectation(logits), rated
+    )
+
+
+def rate(net: torch.nn.Module, crops: Pixels, side: int, device: torch.device) -> Any:
+    """Scores of served crops (n, size, size, 3) at another side, float32 (n,)."""
+    net.eval()
+    scores = []
+    with torch.inference_mode(), precision(device):
+        for start in range(0, len(crops), 64):
+            chunk = crops[start : start + 64]
+            if chunk.shape[1] != side:
+                chunk = np.stack([resized(crop, side) for crop in chunk])
+            scores.append(net(torch.from_numpy(np.array(chunk)).to(device)).float().cpu())
+    return torch.cat(scores).numpy()
+
+
+def precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where the processor multiplies it, float32 elsewhere."""
+    capable = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=capable)
+
+
+class Run:
+    """The state of a training run, which a checkpoint holds whole."""
+
+    def __init__(self, recipe: Recipe, steps: int, init: Path, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self.net = RatingNet()
+        missing, unexpected = self.net.backbone.load_state_dict(
+            {name: tensor.float() for name, tensor in load_file(init).items()}, strict=False
+        )
+        if unexpected or set(missing) != {"fc.weight", "fc.bias"}:
+            raise SystemExit(f"{init} is not a ResNet-34: {missing=} {unexpected=}")
+        self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.net, multi_avg_fn=average, use_buffers=True)
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.2
+        )
+        self.epoch = 0
+        self.best = -1.0
+
+    def state(self) -> dict[str, Any]:
+        """All that it takes to go on."""
+        parts = ("net", "average", "optimizer", "schedule")
+        state = {part: getattr(self, part).state_dict() for part in parts}
+        return {**state, "epoch": self.epoch, "best": self.best}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        for part in ("net", "average", "optimizer", "schedule"):
+            getattr(self, part).load_state_dict(state[part])
+        self.epoch, self.best = state["epoch"], state["best"]
+
+
+def train_epoch(
+    run: Run, recipe: Recipe, batched: Iterator[tuple[Tensor, Tensor]], total: int, side: int
+) -> float:
+    """One pass over the training part; the mean loss."""
+    device = next(run.net.parameters()).device
+    run.net.train()
+    losses = []
+    title = f"epoch {run.epoch + 1}, {side} px"
+    progress = tqdm(batched, total=total, unit="batch", desc=title, disable=None)
+    for crops, rated in progress:
+        with precision(device):
+            logits = run.net.logits(crops.to(device))
+        loss = loss_of(run.net, logits, rated.to(device), recipe)
+        run.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.optimizer.step()
+        run.schedule.step()
+        run.average.update_parameters(run.net)
+        losses.append(loss.item())
+        progress.set_postfix(loss=f"{np.mean(losses):.4f}")
+    return float(np.mean(losses))
+
+
+def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.device) -> None:
+    """Train by the recipe; leaves `best.safetensors`, `checkpoint.pt` and curves in `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    training, validation = hold_out(crops.examples, recipe.validation, recipe.seed)
+    steps = -(-len(training) // recipe.batch)
+    run = Run(recipe, steps * len(recipe.epochs), init, device)
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        if saved["recipe"] != json.dumps(asdict(recipe)):
+            raise SystemExit(f"{checkpoint} is of another recipe; choose another --out")
+        run.restore(saved["run"])
+        print(f"goes on after epoch {run.epoch}")
+    held_out, rated = crops.served[validation], crops.scores[validation]
+    last_side = recipe.epochs[-1]
+    with SummaryWriter(str(out)) as curves:
+        for epoch in range(run.epoch, len(recipe.epochs)):
+            side = recipe.epochs[epoch]
+            batched = batches(crops, training, recipe, epoch, side)
+            loss = train_epoch(run, recipe, batched, steps, side)
+            run.epoch = epoch + 1
+            figures = metrics(rate(run.average, held_out, side, device), rated, SCUT_STEP)
+            print(f"epoch {run.epoch}: loss {loss:.4f}, validation {figures}", flush=True)
+            curves.add_scalar("loss", loss, run.epoch)
+            for name, figure in figures.items():
+                curves.add_scalar(f"validation/{name}", figure, run.epoch)
+            if side == last_side and figures["pc"] > run.best:
+                run.best = figures["pc"]
+                averaged = run.average.module.state_dict()
+                save_file(
+                    {name: tensor.contiguous() for name, tensor in averaged.items()},
+                    out / "best.safetensors",
+                    {"epoch": str(run.epoch), "recipe": json.dumps(asdict(recipe))},
+                )
+            partial = checkpoint.with_suffix(".part")
+            torch.save({"run": run.state(), "recipe": json.dumps(asdict(recipe))}, partial)
+            partial.replace(checkpoint)
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("crops", type=Path, help="what training.crops wrote")
+    parser.add_argument("--init", type=Path, required=True, help="a ResNet-34 as safetensors")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint, curves, weights")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    for field in fields(Recipe):
+        kind: Any = parse_sizes if field.name == "sizes" else type(field.default)
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
+    arguments = vars(parser.parse_args())
+    choices = {field.name: arguments[field.name] for field in fields(Recipe)}
+    recipe = replace(Recipe(), **choices)
+    train(
+        CropSet.open(arguments["crops"]),
+        recipe,
+        arguments["init"],
+        arguments["out"],
+        torch.device(arguments["device"]),
+    )
+
+
+if __name__ == "__main__":
+    main()

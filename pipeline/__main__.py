@@ -67,7 +67,7 @@ def lines(file: str, faces: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def rows(file: str, faces: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    """CSV rows after COLUMNS: one a face, and one with nothing but the file for a faceless photo."""
+    """CSV rows after COLUMNS: one a face; a photo without any has one row, of face 0."""
     if not faces:
         yield (file, 0, *[""] * 6)
     for number, face in enumerate(faces, start=1):

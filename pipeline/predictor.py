@@ -49,6 +49,8 @@ class Predictor:
         self.detector = detector
         self._scorers = scorers
         self._settings = settings
+        self.ready = False
+        """Whether every model has run once."""
 
     def predict(
         self,
@@ -95,6 +97,7 @@ class Predictor:
         self.detector.detect(pixels)
         for scorer in self._scorers.values():
             scorer.rate(pixels, [face])
+        self.ready = True
 
     def _scorer(self, name: str | None) -> Scorer:
         name = name or self._settings.scorer.model

@@ -41,3 +41,7 @@ class FetchFailed(FetchError):
 
 class FetchTimedOut(FetchError):
     """The host was too slow."""
+
+
+class NotReady(AttraiError):
+    """The worker has not rated a face yet."""

@@ -1,0 +1,135 @@
+"""A photo and its options out of a request: multipart, raw body, JSON base64, or GET ?url=."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from flask import Request
+
+from service.errors import BadOption, BodyTooLarge, MissingPhoto, UnsupportedBody
+from service.fetch import fetch
+from service.options import Options, merge, parse_options
+from service.settings import Settings
+
+OVERHEAD = 64 * 1024
+"""Bytes that a body may have beside its photo: part headers, option fields, JSON."""
+DISCARDED = 64 * 1024 * 1024
+"""A refused body is read up to here, so that its sender gets to see the answer."""
+
+
+class PhotoRequest(Request):
+    """A request whose uploads stay in memory: a photo is never written to disk."""
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
+        return io.BytesIO()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An encoded photo with what its sender wants to know of it."""
+
+    data: bytes
+    options: Options
+
+
+def max_body(max_bytes: int) -> int:
+    """Bytes of the largest body that holds a photo of `max_bytes`: base64 takes a third more."""
+    return -(-max_bytes // 3) * 4 + OVERHEAD
+
+
+def read_upload(request: Request, settings: Settings) -> Upload:
+    """The photo of a GET or POST, and its options.
+
+    Raises the children of RequestError and FetchError, each with a detail that helps.
+    """
+    if request.method == "POST":
+        data, values = _read_body(request, settings.photo.max_bytes)
+        return Upload(data, parse_options(values, request.accept_mimetypes))
+    values = merge(request.args.items(multi=True))
+    url = values.pop("url", None)
+    # Options first: a wrong one should not cost the photo's host a download.
+    options = parse_options(values, request.accept_mimetypes)
+    if not url:
+        raise MissingPhoto("no photo: GET takes ?url=https://...; or POST the photo itself")
+    return Upload(fetch(url, settings.fetch, settings.photo.max_bytes), options)
+
+
+def _read_body(request: Request, max_bytes: int) -> tuple[bytes, dict[str, Any]]:
+    if (request.content_length or 0) > max_body(max_bytes):
+        _discard(request)
+        raise BodyTooLarge(
+            f"the body has {request.content_length} bytes; photos of up to {max_bytes} are accepted"
+        )
+    query = list(request.args.items(multi=True))
+    kind = request.mimetype
+    if kind == "multipart/form-data":
+        return _read_form(request, query)
+    if kind == "application/json":
+        return _read_json(request, query)
+    if not kind or kind == "application/octet-stream" or kind.startswith("image/"):
+        return _read_raw(request), merge(query)
+    raise UnsupportedBody(
+        f"a body of type {kind} carries no photo; send multipart/form-data with a field 'image',"
+        " the photo itself as image/jpeg, image/png or image/webp, or JSON with its base64"
+    )
+
+
+def _read_raw(request: Request) -> bytes:
+    data = request.get_data(cache=False)
+    if not data:
+        raise MissingPhoto("no photo: the body is empty" + _hint(request))
+    return data
+
+
+def _read_form(request: Request, query: list[tuple[str, str]]) -> tuple[bytes, dict[str, Any]]:
+    options = merge([*query, *request.form.items(multi=True)])
+    files = request.files.getlist("image")
+    if "image" in options:
+        raise MissingPhoto("the field 'image' holds text, not a file; with curl: -F image=@FILE")
+    if not files:
+        raise MissingPhoto("no photo: the form has no file in a field 'image'" + _hint(request))
+    if len(files) > 1 or len(request.files) > 1:
+        raise BadOption("image is given more than once; send one photo a request")
+    return files[0].read(), options
+
+
+def _read_json(request: Request, query: list[tuple[str, str]]) -> tuple[bytes, dict[str, Any]]:
+    try:
+        document = request.get_json(cache=False)
+    except RecursionError:
+        document = None
+    if not isinstance(document, dict):
+        raise MissingPhoto("no photo: the body must be a JSON object with the photo in 'image'")
+    image = document.pop("image", None)
+    if not isinstance(image, str) or not image:
+        raise MissingPhoto("no photo: 'image' must hold the photo as base64 text")
+    if image.startswith("data:"):
+        image = image.partition(",")[2]
+    try:
+        data = base64.b64decode("".join(image.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadOption(f"image is not valid base64: {error}") from error
+    return data, merge([*query, *document.items()])
+
+
+def _hint(request: Request) -> str:
+    if "Transfer-Encoding" in request.headers and request.content_length is None:
+        return "; it came in chunks, and a Content-Length is needed here"
+    return ""
+
+
+def _discard(request: Request) -> None:
+    """Read what was sent, in blocks that are thrown away."""
+    for _ in _blocks(request.environ["wsgi.input"], min(request.content_length or 0, DISCARDED)):
+        pass
+
+
+def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (block := stream.read(min(size, 64 * 1024))):
+        size -= len(block)
+        yield block

@@ -19,15 +19,15 @@ class RatingNet(nn.Module):
     Estimation", arXiv:2007.01771, 2020.
     """
 
-    scores: Tensor
+    bins: Tensor
     mean: Tensor
     deviation: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        scores = torch.arange(LOWEST, HIGHEST + STEP / 2, STEP)
-        self.backbone = resnet34(num_classes=len(scores))
-        self.register_buffer("scores", scores, persistent=False)
+        bins = torch.arange(LOWEST, HIGHEST + STEP / 2, STEP)
+        self.backbone = resnet34(num_classes=len(bins))
+        self.register_buffer("bins", bins, persistent=False)
         # ImageNet's, which the starting weights expect
         mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
         self.register_buffer("mean", 255 * mean, persistent=False)
@@ -45,7 +45,7 @@ class RatingNet(nn.Module):
 
     def expectation(self, logits: Tensor) -> Tensor:
         """Logits (n, bins) to the mean of their distribution, a score from 1 to 10, (n,)."""
-        return (torch.softmax(logits.float(), dim=1) * self.scores).sum(dim=1)
+        return (torch.softmax(logits.float(), dim=1) * self.bins).sum(dim=1)
 
     def load_master(self, weights: Mapping[str, Tensor]) -> None:
         """Take the weights of a model's float16 master."""

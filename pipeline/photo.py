@@ -21,9 +21,9 @@ from pipeline.errors import (
 from pipeline.settings import PhotoSettings
 from pipeline.types import Photo, Pixels
 
-# Names that Pillow gives to what we read. Phones write JPEGs with a second picture inside (MPO);
-# the first is the photo.
-READ = ("JPEG", "MPO", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP")
+JPEGS = ("JPEG", "MPO")
+"""Phones put a second picture into a JPEG, which Pillow calls MPO; the first is the photo."""
 ORIENTATION_TAG = 0x0112
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
@@ -73,7 +73,7 @@ def _read_header(data: bytes, settings: PhotoSettings) -> _Header:
             f"the photo has {len(data)} bytes; at most {settings.max_bytes} are accepted"
         )
     image = _open(data)
-    if getattr(image, "is_animated", False) and image.format != "MPO":
+    if getattr(image, "is_animated", False) and image.format not in JPEGS:
         raise UnknownImageType(f"the photo is an animated {image.format}; send a still picture")
     width, height = image.size
     if width * height > settings.max_pixels:
@@ -94,7 +94,7 @@ def _open(data: bytes) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # Anything else that Pillow has to say of a header, its decoder will say again.
             warnings.simplefilter("ignore", UserWarning)
-            return Image.open(io.BytesIO(data), formats=READ)
+            return Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PhotoTooLarge(f"the photo has too many pixels: {error}") from error
     except UnidentifiedImageError as error:
@@ -133,7 +133,7 @@ def _decode_jpeg(header: _Header, target: tuple[int, int]) -> Pixels | None:
 
     Its complaints range from harmless to fatal; Pillow tells one from the other.
     """
-    if header.image.format not in ("JPEG", "MPO") or header.image.mode not in ("RGB", "L"):
+    if header.image.format not in JPEGS or header.image.mode not in ("RGB", "L"):
         return None
     try:
         return np.asarray(

@@ -1,0 +1,66 @@
+# `make run` and `make test` are all it takes; `make help` lists the rest.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 4444
+WORKERS ?=
+DATA ?= ../shared/data
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+STATS := $(or $(TMPDIR),/tmp)/attrai-$(PORT).stats
+UV := $(VENV)/lock/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint train lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
+
+run: $(VENV)/serve.stamp ## serve on 127.0.0.1:4444 (PORT=…, WORKERS=… for others); Ctrl-C stops
+	@echo "serving on http://$(HOST):$(PORT)  (watch the workers: $(BIN)/uwsgitop $(STATS))"
+	@ATTRAI_HTTP=$(HOST):$(PORT) ATTRAI_STATS=$(STATS) ATTRAI_PYTHON=$(abspath $(BIN)/python3) \
+	$(if $(WORKERS),ATTRAI_WORKERS=$(WORKERS)) exec $(BIN)/uwsgi --ini deploy/uwsgi.ini
+
+test: $(VENV)/dev.stamp ## install what the tests need, torch included, and run them all
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+train: $(VENV)/dev.stamp ## crops, training, export, evaluation (DATA=… for the photos)
+	$(BIN)/python -m training.crops $(DATA)/scut-fbp5500 --out runs/scut
+	$(BIN)/python -m training.train runs/scut --init $(DATA)/init/resnet34.safetensors \
+		--out runs/resnet34-1
+	$(BIN)/python -m training.export runs/resnet34-1 --crops runs/scut --out models/resnet34-1 \
+		--facts training/facts/resnet34-1.json
+	$(BIN)/python -m training.evaluate models/resnet34-1 --crops runs/scut
+
+lock: ## pin every dependency anew, by hash
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/pip install --quiet uv
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header pyproject.toml -o requirements.lock
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header --extra dev -c requirements.lock \
+		pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the virtual environment
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "AttrAI needs Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/serve.stamp: requirements.lock | $(VENV)/bin/python
+	$(PIP) -r requirements.lock
+	@touch $@
+
+# The larger lock holds the smaller one, pin for pin.
+$(VENV)/dev.stamp: requirements-dev.lock | $(VENV)/bin/python
+	$(PIP) -r requirements-dev.lock
+	@touch $@ $(VENV)/serve.stamp

@@ -48,7 +48,9 @@ def nms(boxes: Float, scores: Float, threshold: float) -> Int:
     """
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order = np.argsort(-scores, kind="stable")
-    return _suppress(boxes, area, order, threshold, extra=np.float32(0), by_smaller=False)
+    # torchvision compares in double precision, where 0.3 is not what it is in single.
+    limit = np.float64(threshold)
+    return _suppress(boxes, area, order, limit, extra=np.float32(0), by_smaller=False)
 
 
 def nms_by_smaller(boxes: Float, scores: Float, threshold: float) -> Int:
@@ -62,7 +64,7 @@ def _suppress(
     boxes: Float,
     area: Float,
     order: Int,
-    threshold: float,
+    threshold: float | np.float64,
     extra: np.float32,
     by_smaller: bool,
 ) -> Int:

@@ -29,7 +29,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from pipeline.crops import SIZE
 from pipeline.models import onnx_session
@@ -113,7 +113,7 @@ def save_master(net: RatingNet, path: Path) -> None:
         name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
         for name, tensor in net.state_dict().items()
     }
-    save_file(weights, path)
+    path.write_bytes(save(weights))
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ def batches(
 
 def loss_of(net: RatingNet, logits: Tensor, rated: Tensor, recipe: Recipe) -> Tensor:
     """Divergence from the label distribution plus the error of the mean (DLDL-v2)."""
-    distance = (net.scores[None] - rated[:, None]) / recipe.label_spread
+    distance = (net.bins[None] - rated[:, None]) / recipe.label_spread
     label = torch.softmax(-(distance**2) / 2, dim=1)
     divergence = functional.kl_div(
         torch.log_softmax(logits.float(), dim=1), label, reduction="batchmean"

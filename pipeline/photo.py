@@ -72,7 +72,7 @@ def _read_header(data: bytes, settings: PhotoSettings) -> _Header:
         raise PhotoTooLarge(
             f"the photo has {len(data)} bytes; at most {settings.max_bytes} are accepted"
         )
-    image = _open(data)
+    image = _open(data, settings.max_pixels)
     if getattr(image, "is_animated", False) and image.format not in JPEGS:
         raise UnknownImageType(f"the photo is an animated {image.format}; send a still picture")
     width, height = image.size
@@ -88,7 +88,7 @@ def _read_header(data: bytes, settings: PhotoSettings) -> _Header:
     return _Header(data, image, _orientation(image))
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -96,7 +96,9 @@ def _open(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore", UserWarning)
             return Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PhotoTooLarge(f"the photo has too many pixels: {error}") from error
+        raise PhotoTooLarge(
+            f"the photo has too many pixels; at most {max_pixels} are accepted"
+        ) from error
     except UnidentifiedImageError as error:
         if _looks_readable(data):
             raise UndecodablePhoto("the photo's header is damaged or cut short") from error

@@ -70,7 +70,10 @@ def _of_http(error: HTTPException) -> Response:
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _of_fault(error)
     kind = status.phrase.lower().replace(" ", "-")
-    response = problem(status, kind, status.phrase, error.description or status.description)
+    detail = error.description or status.description
+    if status is HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {request.path}; photos go to /predict"
+    response = problem(status, kind, status.phrase, detail)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value

@@ -25,7 +25,7 @@ SHARED = ROOT.parent / "shared" / "data"
 @pytest.fixture(scope="session")
 def astronaut() -> Pixels:
     """NASA's portrait of Eileen Collins, public domain: 512 x 512 pixels, one face."""
-    return np.asarray(skimage.data.astronaut(), np.uint8)
+    return np.asarray(skimage.data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +12,7 @@ SCUT_STEP = 4 / 9
 
 
 def metrics(
-    predicted: npt.NDArray[np.floating], rated: npt.NDArray[np.floating], unit: float = 1.0
+    predicted: npt.NDArray[Any], rated: npt.NDArray[Any], unit: float = 1.0
 ) -> dict[str, float]:
     """PC, MAE and RMSE of scores (n,) on the 1..10 scale; errors are multiplied by `unit`."""
     errors = (predicted.astype(np.float64) - rated.astype(np.float64)) * unit

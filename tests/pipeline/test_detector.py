@@ -13,8 +13,9 @@ import pytest
 
 from pipeline.detector import OnnxDetector
 from pipeline.models import Model
+from pipeline.photo import read_full
 from pipeline.reference import TorchDetector, torch_device
-from pipeline.settings import ROOT, DetectorSettings
+from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Face, Pixels
 
 MODEL = Model.open(ROOT / "models" / "mtcnn")
@@ -28,19 +29,22 @@ def detectors(settings: DetectorSettings) -> tuple[OnnxDetector, TorchDetector]:
 
 
 def figures(faces: list[Face]) -> np.ndarray:
-    """Each face as a row, from left to right: corners, landmarks, confidence."""
+    """Each face as a row: corners, landmarks, confidence."""
     rows = [
         [f.box.x1, f.box.y1, f.box.x2, f.box.y2, *np.ravel(f.landmarks), f.confidence]
         for f in faces
     ]
-    table = np.array(rows).reshape(-1, 15)
-    # Faces of one size may come in any order.
-    return table[np.lexsort(np.round(table[:, :2]).T)]
+    return np.array(rows).reshape(-1, 15)
 
 
 def assert_same(ours: list[Face], reference: list[Face]) -> None:
     assert len(ours) == len(reference)
-    difference = np.abs(figures(ours) - figures(reference))
+    table, expected = figures(ours), figures(reference)
+    # Faces of one size may come in any order: each is held against the nearest.
+    distance = np.abs(table[:, None, :4] - expected[None, :, :4]).max(axis=2)
+    nearest = distance.argmin(axis=1) if len(table) else np.empty(0, int)
+    assert len(set(nearest)) == len(expected)
+    difference = np.abs(table - expected[nearest])
     assert difference[:, :14].max(initial=0) <= TOLERANCE
     assert difference[:, 14].max(initial=0) <= 1e-4
 
@@ -56,7 +60,10 @@ def composites(astronaut: Pixels) -> Iterator[tuple[str, Pixels]]:
     face = astronaut[20:220, 120:320]
     for count in (2, 5, 9):
         tile = resized(face, 900 // count)
-        yield f"{count} x {count} faces", np.tile(tile, (count, count, 1))
+        many = np.tile(tile, (count, count, 1))
+        # Slightly unlike each other: among equals, which box survives is a matter of rounding.
+        light = np.kron(rng.uniform(0.8, 1, (count, count)), np.ones(tile.shape[:2]))
+        yield f"{count} x {count} faces", (many * light[..., None]).astype(np.uint8)
     crowd = rng.integers(90, 160, (700, 1000, 3), dtype=np.uint8)
     for _ in range(25):
         small = resized(face, int(rng.integers(30, 180)))
@@ -115,8 +122,8 @@ def test_finds_the_faces_of_the_reference_in_rated_photos(rated_photos: list[Pat
     chosen = random.Random(11).sample(rated_photos, 204)
     faces = 0
     for number, path in enumerate(chosen):
-        pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        pixels = resized(np.asarray(pixels, np.uint8), SIDES[number % len(SIDES)])
+        pixels = read_full(path.read_bytes(), PhotoSettings())
+        pixels = resized(pixels, SIDES[number % len(SIDES)])
         found = ours.detect(pixels)
         assert_same(found, reference.detect(pixels))
         faces += len(found)

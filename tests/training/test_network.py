@@ -1,0 +1,150 @@
+"""The rating network: its scale, its names, and what training asks of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torchvision.models import resnet34
+
+from pipeline.network import HIGHEST, LOWEST, RatingNet
+from pipeline.settings import ROOT
+from training.export import save_master
+from training.recipe import Recipe
+from training.train import Run, loss_of
+
+INIT = ROOT.parent / "shared" / "data" / "init" / "resnet34.safetensors"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def net() -> RatingNet:
+    torch.manual_seed(3)
+    return RatingNet().eval()
+
+
+@pytest.fixture(scope="module")
+def crops() -> Tensor:
+    generator = torch.Generator().manual_seed(4)
+    return torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8, generator=generator)
+
+
+def one_hot(net: RatingNet, score: float) -> Tensor:
+    return torch.where(net.bins == score, 50.0, -50.0)[None]
+
+
+def test_bins_span_the_scale_evenly(net: RatingNet) -> None:
+    assert (net.bins[0], net.bins[-1]) == (LOWEST, HIGHEST) == (1, 10)
+    assert torch.allclose(net.bins.diff(), torch.tensor(0.25))
+
+
+def test_uniform_logits_mean_the_middle_of_the_scale(net: RatingNet) -> None:
+    assert net.expectation(torch.zeros(1, len(net.bins))).item() == pytest.approx(5.5)
+
+
+@pytest.mark.parametrize("score", [1.0, 3.25, 10.0])
+def test_a_certain_head_gives_its_bin(net: RatingNet, score: float) -> None:
+    assert net.expectation(one_hot(net, score)).item() == pytest.approx(score)
+
+
+def test_scores_never_leave_the_scale(net: RatingNet) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2000, len(net.bins), generator=generator)
+    logits *= torch.logspace(-2, 3, 2000)[:, None]
+    scores = net.expectation(torch.cat([logits, one_hot(net, 1), one_hot(net, 10)]))
+    # float32 sums may end a last bit beyond.
+    assert scores.min() >= LOWEST - 1e-5
+    assert scores.max() <= HIGHEST + 1e-5
+    assert scores.max() - scores.min() > 8
+
+
+def test_forward_is_the_expectation_of_the_logits(net: RatingNet, crops: Tensor) -> None:
+    with torch.inference_mode():
+        scores = net(crops)
+        assert torch.equal(scores, net.expectation(net.logits(crops)))
+    assert scores.shape == (3,)
+    assert scores.dtype == torch.float32
+
+
+def test_crops_are_normalised_as_the_starting_weights_expect(net: RatingNet, crops: Tensor) -> None:
+    mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+    pixels = ((crops / 255 - mean) / deviation).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        assert torch.allclose(net.logits(crops), net.backbone(pixels), atol=1e-4)
+
+
+def test_the_weights_are_those_of_torchvisions_resnet34_and_nothing_else(net: RatingNet) -> None:
+    theirs = resnet34().state_dict()
+    shapes = {f"backbone.{name}": tensor.shape for name, tensor in theirs.items()}
+    shapes["backbone.fc.weight"], shapes["backbone.fc.bias"] = torch.Size((37, 512)), (37,)
+    assert {name: tensor.shape for name, tensor in net.state_dict().items()} == shapes
+
+
+def test_takes_the_starting_weights() -> None:
+    if not INIT.exists():
+        pytest.skip(f"no {INIT.relative_to(ROOT.parent)}, which no clone of this repository holds")
+    run = Run(Recipe(), steps=10, init=INIT, device=CPU)
+    weights = load_file(INIT)
+    state = run.net.backbone.state_dict()
+    assert {name for name in state if not name.endswith("num_batches_tracked")} == {
+        "fc.weight",
+        "fc.bias",
+        *weights,
+    }
+    assert all(torch.equal(state[name], tensor.float()) for name, tensor in weights.items())
+
+
+@pytest.mark.parametrize("change", ["lacks a tensor", "has one too many"])
+def test_refuses_to_start_from_another_network(tmp_path: Path, change: str) -> None:
+    weights = resnet34().state_dict()
+    del weights["fc.weight"], weights["fc.bias"]
+    if change == "lacks a tensor":
+        del weights["layer4.2.conv2.weight"]
+    else:
+        weights["layer5.0.conv1.weight"] = torch.zeros(1)
+    save_file(weights, tmp_path / "init.safetensors")
+    with pytest.raises(SystemExit, match="is not a ResNet-34"):
+        Run(Recipe(), 10, tmp_path / "init.safetensors", CPU)
+
+
+def test_a_float16_master_gives_the_same_scores_again(
+    net: RatingNet, crops: Tensor, tmp_path: Path
+) -> None:
+    save_master(net, tmp_path / "master.safetensors")
+    master = load_file(tmp_path / "master.safetensors")
+    other = RatingNet().eval()
+    other.load_master(master)
+    save_master(other, tmp_path / "again.safetensors")
+    again = load_file(tmp_path / "again.safetensors")
+    assert {tensor.dtype for tensor in master.values()} == {torch.float16, torch.int64}
+    assert master.keys() == again.keys()
+    assert all(torch.equal(tensor, again[name]) for name, tensor in master.items())
+    with torch.inference_mode():
+        assert torch.allclose(net(crops), other(crops), atol=0.02)
+    assert all(tensor.is_floating_point() for tensor in other.parameters())
+
+
+def test_the_loss_is_least_for_the_distribution_around_the_rating(net: RatingNet) -> None:
+    recipe = Recipe()
+    rated = torch.tensor([5.5])
+    label = -(((net.bins - rated) / recipe.label_spread) ** 2)[None] / 2
+    assert loss_of(net, label, rated, recipe).item() == pytest.approx(0, abs=1e-5)
+    shifted = -(((net.bins - rated - 1) / recipe.label_spread) ** 2)[None] / 2
+    worse = loss_of(net, shifted, rated, recipe).item()
+    # The divergence of two normal distributions a point apart, and that point.
+    assert worse == pytest.approx(1 / (2 * recipe.label_spread**2) + 1, abs=0.02)
+    shape_alone = loss_of(net, shifted, rated, replace(recipe, expectation_weight=0.0)).item()
+    assert worse - shape_alone == pytest.approx(1, abs=0.01)
+
+
+def test_training_moves_every_weight(net: RatingNet, crops: Tensor) -> None:
+    net.zero_grad()
+    rated = torch.tensor([2.0, 5.0, 8.0])
+    loss_of(net, net.logits(crops), rated, Recipe()).backward()  # type: ignore[no-untyped-call]
+    still = [name for name, weight in net.named_parameters() if not weight.grad.any()]  # type: ignore[union-attr]
+    net.zero_grad()
+    assert still == []

@@ -1,0 +1,100 @@
+"""The served graph against PyTorch, and the crops that both see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.crops import CONTEXT, SIZE, crop
+from pipeline.models import Model
+from pipeline.photo import read_photo
+from pipeline.predictor import Predictor
+from pipeline.reference import TorchScorer, torch_device
+from pipeline.scorer import OnnxScorer
+from pipeline.settings import ROOT, PhotoSettings
+from pipeline.types import Box, Face, Pixels
+
+MODEL = Model.open(ROOT / "models" / "resnet34-1")
+NOWHERE = ((0.0, 0.0),) * 5
+
+
+def face(x1: float, y1: float, x2: float, y2: float) -> Face:
+    return Face(Box(x1, y1, x2, y2), 1.0, NOWHERE)
+
+
+def test_int8_keeps_the_scores_of_the_master(
+    rated_photos: list[Path], predictor: Predictor
+) -> None:
+    served = OnnxScorer(MODEL, 16, 1)
+    master = TorchScorer(MODEL, 16, torch_device("cpu"))
+    drifts = []
+    for path in rated_photos[:: len(rated_photos) // 40]:
+        pixels = read_photo(path.read_bytes(), PhotoSettings()).pixels
+        faces = predictor.detector.detect(pixels)
+        pairs = zip(served.rate(pixels, faces), master.rate(pixels, faces), strict=True)
+        drifts += [abs(ours.score - theirs.score) for ours, theirs in pairs]
+    assert len(drifts) >= 40
+    assert np.mean(drifts) <= 0.03
+    assert max(drifts) <= 0.25
+
+
+def test_int8_keeps_the_astronauts_score(astronaut: Pixels) -> None:
+    faces = [face(181, 61, 268, 172), face(150, 30, 300, 200)]
+    served = OnnxScorer(MODEL, 16, 1).rate(astronaut, faces)
+    master = TorchScorer(MODEL, 16, torch_device("cpu")).rate(astronaut, faces)
+    for ours, theirs in zip(served, master, strict=True):
+        assert ours.score == pytest.approx(theirs.score, abs=0.25)
+
+
+def test_a_hundred_faces_go_through_in_chunks_and_each_gets_its_own_score(
+    astronaut: Pixels,
+) -> None:
+    rng = np.random.default_rng(5)
+    faces = [face(x, y, x + 90, y + 110) for x, y in rng.integers(0, 400, (100, 2))]
+    together = OnnxScorer(MODEL, 16, 1).rate(astronaut, faces)
+    assert len(together) == 100
+    one_by_one = OnnxScorer(MODEL, 1, 1)
+    for index in (0, 15, 16, 63, 99):
+        (alone,) = one_by_one.rate(astronaut, [faces[index]])
+        assert alone.score == pytest.approx(together[index].score, abs=1e-3)
+    assert all(1 <= rating.score <= 10 for rating in together)
+
+
+def test_no_face_never_reaches_the_network(
+    astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = OnnxScorer(MODEL, 16, 1)
+    monkeypatch.setattr(scorer, "_session", None)
+    assert scorer.rate(astronaut, []) == []
+
+
+def test_a_crop_is_the_square_around_the_box(astronaut: Pixels) -> None:
+    side = 160
+    cut = crop(astronaut, Box(200, 100, 200 + 90, 100 + side / CONTEXT))
+    left, top = 245 - side // 2, round(100 + side / CONTEXT / 2 - side / 2)
+    expected = cv2.resize(astronaut[top : top + side, left : left + side], (SIZE, SIZE))
+    np.testing.assert_array_equal(cut, expected)
+
+
+def test_a_crop_repeats_the_border_where_the_photo_ends(astronaut: Pixels) -> None:
+    cut = crop(astronaut, Box(-60, -60, 100, 100))
+    corner = cut[: SIZE // 4, : SIZE // 4].reshape(-1, 3)
+    assert (corner == corner[0]).all()
+    np.testing.assert_array_equal(corner[0], astronaut[0, 0])
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(-300, -300, -200, -200),
+        Box(600, 600, 900, 900),
+        Box(-2000, -2000, 3000, 3000),
+        Box(100, 100, 100.2, 100.4),
+        Box(511.7, 0, 512.4, 0.3),
+    ],
+)
+def test_any_box_gives_a_crop(astronaut: Pixels, box: Box) -> None:
+    assert crop(astronaut, box).shape == (SIZE, SIZE, 3)

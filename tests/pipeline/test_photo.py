@@ -414,10 +414,11 @@ def test_a_decompression_bomb_is_refused_without_decoding(decoded: list[str], bo
 
 def test_a_decompression_bomb_costs_no_memory(bomb: bytes) -> None:
     code = """
-import resource, sys
+import pathlib, re, sys
 from pipeline.photo import PhotoSettings, PhotoTooLarge, read_photo
+status = pathlib.Path("/proc/self/status")
+peak = lambda: int(re.search(r"VmHWM:\\s+([0-9]+) kB", status.read_text())[1])
 data = sys.stdin.buffer.read()
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
 try:
     read_photo(data, PhotoSettings())
@@ -425,8 +426,8 @@ except PhotoTooLarge:
     print(peak() - before)
 """
     command = [sys.executable, "-c", code]
-    kibibytes = subprocess.run(command, input=bomb, stdout=subprocess.PIPE, cwd=ROOT, check=True)
-    assert int(kibibytes.stdout) < 20_000
+    done = subprocess.run(command, input=bomb, stdout=subprocess.PIPE, cwd=ROOT, check=True)
+    assert int(done.stdout) < 20_000, "KiB"
 
 
 # What is no photo, and what is a broken one
@@ -503,11 +504,13 @@ def test_a_damaged_photo_is_a_photo_or_a_photo_error(portrait: Image.Image, kind
         try:
             with no_warning():
                 photo = read_photo(data, settings)
-            assert max(photo.pixels.shape) == min(max(photo.width, photo.height), 1024)
+            assert max(photo.pixels.shape) == min(
+                max(photo.width, photo.height), settings.working_side
+            )
             outcomes["photo"] += 1
         except PhotoError:
             outcomes["error"] += 1
         except BaseException as error:
-            error.add_note(f"damaged copy {number} of the {kind}: {data[:400]!r}")
+            error.add_note(f"damaged copy {number} of the {kind}")
             raise
     assert min(outcomes.values()) > 0, outcomes

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.errors import AttraiError, PhotoTooLarge, SettingsError
 from pipeline.settings import load
-from service import fetch as module
+from service import transport
 from service.errors import FetchFailed, FetchTimedOut, UrlRefused
 from service.fetch import FetchSettings, fetch
 
@@ -799,9 +799,9 @@ def tls(certificate: Path) -> ssl.SSLContext:
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_suffix(".crt")))
-    module._tls_context.cache_clear()
+    transport._tls_context.cache_clear()
     yield
-    module._tls_context.cache_clear()
+    transport._tls_context.cache_clear()
 
 
 def get_tls(server: Server, net: Net, host: str = "photos.example", timeout: float = 5) -> bytes:

@@ -53,7 +53,8 @@ def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
 
 
 def test_a_wide_crop_holds_the_served_one_at_the_same_scale() -> None:
-    assert WIDE_SIZE / SIZE == pytest.approx(WIDE_CONTEXT / CONTEXT)
+    wider = WIDE_SIZE / SIZE
+    assert wider == pytest.approx(WIDE_CONTEXT / CONTEXT)
 
 
 def test_the_middle_of_a_wide_crop_is_the_served_crop(astronaut: Pixels) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,8 +15,9 @@ from torchvision.models import resnet34
 from pipeline.network import HIGHEST, LOWEST, RatingNet
 from pipeline.settings import ROOT
 from training.export import save_master
-from training.recipe import Recipe
-from training.train import Run, loss_of
+from training.ratings import Example
+from training.recipe import Recipe, parse_sizes
+from training.train import CropSet, Run, batches, loss_of
 
 INIT = ROOT.parent / "shared" / "data" / "init" / "resnet34.safetensors"
 CPU = torch.device("cpu")
@@ -38,7 +40,7 @@ def one_hot(net: RatingNet, score: float) -> Tensor:
 
 
 def test_bins_span_the_scale_evenly(net: RatingNet) -> None:
-    assert (net.bins[0], net.bins[-1]) == (LOWEST, HIGHEST) == (1, 10)
+    assert (net.bins[0].item(), net.bins[-1].item()) == (LOWEST, HIGHEST) == (1, 10)
     assert torch.allclose(net.bins.diff(), torch.tensor(0.25))
 
 
@@ -148,3 +150,29 @@ def test_training_moves_every_weight(net: RatingNet, crops: Tensor) -> None:
     still = [name for name, weight in net.named_parameters() if not weight.grad.any()]  # type: ignore[union-attr]
     net.zero_grad()
     assert still == []
+
+
+def test_an_epoch_shows_every_example_once_and_anew() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (24, 288, 288, 3), np.uint8)
+    rated = [Example(Path(f"{number}.jpg"), 1 + number / 4, "AF", "train") for number in range(24)]
+    crops = CropSet(noise[:, 32:256, 32:256], noise, rated)
+    part = list(range(20))
+
+    def epoch(number: int) -> tuple[list[Tensor], list[float]]:
+        pairs = list(batches(crops, part, Recipe(batch=8), number, 32))
+        return [pictures for pictures, _ in pairs], torch.cat([pair[1] for pair in pairs]).tolist()
+
+    pictures, scores = epoch(0)
+    assert [tuple(batch.shape) for batch in pictures] == [(n, 32, 32, 3) for n in (8, 8, 4)]
+    assert sorted(scores) == [rated[index].score for index in part]
+    again, same_scores = epoch(0)
+    assert torch.equal(torch.cat(pictures), torch.cat(again))
+    assert scores == same_scores
+    following, other_scores = epoch(1)
+    assert scores != other_scores
+    shown = {picture.numpy().tobytes() for picture in torch.cat(pictures)}
+    assert not shown & {picture.numpy().tobytes() for picture in torch.cat(following)}
+
+
+def test_sizes_say_the_side_of_each_epoch() -> None:
+    assert Recipe(sizes=parse_sizes("128:2,224:1")).epochs == [128, 128, 224]

@@ -125,8 +125,7 @@ def test_metrics_are_those_of_the_textbook() -> None:
 def test_errors_in_scuts_unit_are_those_of_its_own_scale() -> None:
     rng = np.random.default_rng(2)
     rated, predicted = rng.uniform(1, 5, (2, 200))
-    as_scores = [np.float32(1 + 9 * (ratings - 1) / 4) for ratings in (predicted, rated)]
-    figures = metrics(as_scores[0], as_scores[1], SCUT_STEP)
+    figures = metrics(1 + 9 * (predicted - 1) / 4, 1 + 9 * (rated - 1) / 4, SCUT_STEP)
     assert figures == {
         "pc": pytest.approx(metrics(predicted, rated)["pc"], abs=1e-4),
         "mae": pytest.approx(np.abs(predicted - rated).mean(), abs=1e-4),

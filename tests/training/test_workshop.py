@@ -20,7 +20,6 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 from torchvision.models import resnet34
 
 import training.crops
@@ -35,11 +34,14 @@ from pipeline.reference import TorchScorer
 from pipeline.scorer import OnnxScorer
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Box, Face, Pixels
-from training.crops import WIDE_SIZE
+from training.crops import WIDE_CONTEXT, WIDE_SIZE
 from training.metrics import SCUT_STEP, metrics
-from training.ratings import hold_out
-from training.recipe import Recipe, parse_sizes
-from training.train import CropSet, batches
+from training.train import CropSet
+
+# torch.onnx's exporter asks torch's own pytree in a way that torch has deprecated.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"
+)
 
 PARTS = [(group, split) for group in ("AF", "CM") for split in ["train"] * 16 + ["test"] * 6]
 FACELESS = 3
@@ -68,14 +70,15 @@ def cut_short(during: str, workshop: Path, out: Path) -> None:
             raise PowerCut
         return real(*arguments)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCut):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.train, during, stops)
-        train(workshop, out)
+        with pytest.raises(PowerCut):
+            train(workshop, out)
 
 
 def train(workshop: Path, out: Path, *more: str) -> None:
     init = workshop / "init.safetensors"
-    where = [workshop / "crops", "--init", init, "--out", out, "--device", "cpu"]
+    where: list[str | Path] = [workshop / "crops", "--init", init, "--out", out, "--device", "cpu"]
     call(training.train.main, *where, *CHOICES, *more)
 
 
@@ -93,7 +96,7 @@ def workshop(astronaut: Pixels) -> Iterator[Path]:
             side = int(rng.integers(200, 240))
             picture = cv2.resize(astronaut, (side, side), interpolation=cv2.INTER_AREA) * light
             if number == FACELESS:
-                picture[:] = np.linspace(0, 255, side)[:, None]
+                picture[:] = np.linspace(0, 255, side)[:, None, None]
             image = f"{group}{number}.jpg"
             pixels = picture.clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / "set" / "images" / image, quality=95)
@@ -128,7 +131,7 @@ def model(workshop: Path, run: Path) -> Path:
     """The run as a model's folder, float32 graph included."""
     out, facts = workshop / "models" / "tiny-1", workshop / "facts.json"
     facts.write_text(json.dumps({"title": "A tiny scorer"}), encoding="utf-8")
-    where = [run, "--crops", workshop / "crops", "--out", out]
+    where: list[str | Path] = [run, "--crops", workshop / "crops", "--out", out]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.export, "CALIBRATION", 16)
         call(training.export.main, *where, "--facts", facts, "--fp32")
@@ -140,7 +143,7 @@ def words(graph: Path) -> bytes:
     proto = onnx.load(graph)
     for tensor in proto.graph.initializer:
         tensor.ClearField("raw_data")
-    return proto.SerializeToString()
+    return bytes(proto.SerializeToString())
 
 
 def test_crops_are_those_that_the_service_cuts(workshop: Path, crops: CropSet) -> None:
@@ -150,11 +153,10 @@ def test_crops_are_those_that_the_service_cuts(workshop: Path, crops: CropSet) -
         pixels = read_photo(file.read_bytes(), PhotoSettings()).pixels
         (face,) = detector.detect(pixels)
         assert np.array_equal(crops.served[row], crop(pixels, face.box))
+        wide = crop(pixels, face.box, WIDE_CONTEXT, WIDE_SIZE)
+        assert np.array_equal(crops.wide[row], wide)
     assert crops.served.shape == (len(PARTS), SIZE, SIZE, 3)
     assert crops.wide.shape == (len(PARTS), WIDE_SIZE, WIDE_SIZE, 3)
-    margin = (WIDE_SIZE - SIZE) // 2
-    inner = crops.wide[:, margin:-margin, margin:-margin].astype(np.float32)
-    assert np.abs(inner - crops.served).mean(axis=(1, 2, 3)).max() < 8
 
 
 def test_crops_keep_every_photo_with_its_rating(workshop: Path, crops: CropSet) -> None:
@@ -180,30 +182,6 @@ def test_a_photo_without_a_face_is_cut_around_its_middle_and_counted(
     assert (np.diff(rows) >= -1).all()
     assert rows[0] < 10
     assert rows[-1] > 245
-
-
-def test_an_epoch_shows_every_example_once_and_anew(crops: CropSet) -> None:
-    recipe = Recipe(batch=8)
-    training_part, _ = hold_out(crops.examples, 0.25, recipe.seed)
-
-    def epoch(number: int) -> tuple[list[Tensor], list[Tensor]]:
-        pairs = list(batches(crops, training_part[:20], recipe, number, 32))
-        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-
-    pictures, scores = epoch(0)
-    assert [tuple(batch.shape) for batch in pictures] == [(n, 32, 32, 3) for n in (8, 8, 4)]
-    assert torch.cat(scores).sort().values.tolist() == sorted(crops.scores[training_part[:20]])
-    again, same_scores = epoch(0)
-    assert torch.equal(torch.cat(pictures), torch.cat(again))
-    assert torch.equal(torch.cat(scores), torch.cat(same_scores))
-    following, other_scores = epoch(1)
-    assert not torch.equal(torch.cat(scores), torch.cat(other_scores))
-    shown = {picture.numpy().tobytes() for picture in torch.cat(pictures)}
-    assert not shown & {picture.numpy().tobytes() for picture in torch.cat(following)}
-
-
-def test_sizes_say_the_side_of_each_epoch() -> None:
-    assert Recipe(sizes=parse_sizes("128:2,224:1")).epochs == [128, 128, 224]
 
 
 def test_an_interrupted_run_ends_in_the_same_weights(workshop: Path, run: Path) -> None:
@@ -254,8 +232,9 @@ def test_the_exported_card_describes_the_files(model: Path, run: Path) -> None:
     assert opened.card["title"] == "A tiny scorer"
     assert opened.card["recipe"]["sizes"] == [[32, 1], [40, 2]]
     best, master = load_file(run / "best.safetensors"), load_file(model / "master.safetensors")
-    assert all(torch.equal(tensor.to(master[name].dtype), master[name])
-               for name, tensor in best.items())
+    assert all(
+        torch.equal(tensor.to(master[name].dtype), master[name]) for name, tensor in best.items()
+    )
     assert master["backbone.conv1.weight"].dtype == torch.float16
 
 

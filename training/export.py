@@ -153,7 +153,7 @@ def main() -> None:
             "served": "int8.onnx",
             "master": "master.safetensors",
             "recipe": recipe,
-            "epoch": int(told["epoch"]),
+            "epoch": told["epoch"],
         },
     )
 

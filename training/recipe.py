@@ -16,7 +16,7 @@ class Recipe:
     """The peak of a one-cycle schedule."""
     weight_decay: float = 0.02
     ema: float = 0.998
-    """Decay, a step, of the averaged weights that are validated and kept."""
+    """Decay, a step, of the averaged weights, which are validated beside the latest."""
     label_spread: float = 0.7
     """Standard deviation, in points, of the distribution that stands for a mean rating."""
     expectation_weight: float = 1.0

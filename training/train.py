@@ -173,6 +173,13 @@ def train_epoch(
     return float(np.mean(losses))
 
 
+def keep(net: torch.nn.Module, out: Path, recipe: Recipe, epoch: str) -> None:
+    """Write the best weights so far, with the recipe that led to them."""
+    weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    told = {"epoch": epoch, "recipe": json.dumps(asdict(recipe))}
+    save_file(weights, out / "best.safetensors", told)
+
+
 def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.device) -> None:
     """Train by the recipe; leaves `best.safetensors`, `checkpoint.pt` and curves in `out`."""
     out.mkdir(parents=True, exist_ok=True)
@@ -194,19 +201,15 @@ def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.d
             batched = batches(crops, training, recipe, epoch, side)
             loss = train_epoch(run, recipe, batched, steps, side)
             run.epoch = epoch + 1
-            figures = metrics(rate(run.average, held_out, side, device), rated, SCUT_STEP)
-            print(f"epoch {run.epoch}: loss {loss:.4f}, validation {figures}", flush=True)
             curves.add_scalar("loss", loss, run.epoch)
-            for name, figure in figures.items():
-                curves.add_scalar(f"validation/{name}", figure, run.epoch)
-            if side == last_side and figures["pc"] > run.best:
-                run.best = figures["pc"]
-                averaged = run.average.module.state_dict()
-                save_file(
-                    {name: tensor.contiguous() for name, tensor in averaged.items()},
-                    out / "best.safetensors",
-                    {"epoch": str(run.epoch), "recipe": json.dumps(asdict(recipe))},
-                )
+            for weights, net in (("latest", run.net), ("averaged", run.average.module)):
+                figures = metrics(rate(net, held_out, side, device), rated, SCUT_STEP)
+                print(f"epoch {run.epoch}, {weights}: {figures}, loss {loss:.4f}", flush=True)
+                for name, figure in figures.items():
+                    curves.add_scalar(f"validation {weights}/{name}", figure, run.epoch)
+                if side == last_side and figures["pc"] > run.best:
+                    run.best = figures["pc"]
+                    keep(net, out, recipe, f"{run.epoch}, {weights} weights")
             partial = checkpoint.with_suffix(".part")
             torch.save({"run": run.state(), "recipe": json.dumps(asdict(recipe))}, partial)
             partial.replace(checkpoint)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,14 +43,14 @@ def find_photos(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
 def render(
     predictor: Predictor, data: bytes, prediction: Prediction, place: Path, taken: set[Path]
 ) -> None:
-    """Write the picture to `place` in the photo's own format, beside what this run wrote before."""
+    """Write the picture to `place` in the photo's own format, over nothing that is `taken`."""
     format_ = FORMATS.get(place.suffix.lower(), "png")
     suffix = place.suffix if place.suffix.lower() in FORMATS else ".png"
     target, count = place.with_name(f"{place.stem}-rated{suffix}"), 1
-    while target in taken:
+    while target.resolve() in taken:
         count += 1
         target = place.with_name(f"{place.stem}-rated-{count}{suffix}")
-    taken.add(target)
+    taken.add(target.resolve())
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(predictor.picture(data, prediction, format_))
 
@@ -74,14 +75,13 @@ def rows(file: str, faces: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
         yield (file, number, *face["box"].values(), face["confidence"], face["score"])
 
 
-@contextmanager
-def opened(out: str) -> Iterator[TextIO]:
-    """The file `out` to write to; `-` is standard output."""
+def opened(out: str | None) -> AbstractContextManager[TextIO]:
+    """The file `out` to write to; `-` is standard output, None nowhere."""
+    if out is None:
+        return nullcontext(io.StringIO())
     if out == "-":
-        yield sys.stdout
-    else:
-        with Path(out).open("w", encoding="utf-8", newline="") as file:
-            yield file
+        return nullcontext(sys.stdout)
+    return Path(out).open("w", encoding="utf-8", newline="")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -100,51 +100,63 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         )  # fmt: skip
     parser.add_argument("--render", type=Path, metavar="DIR", help="write pictures with scores")
     parser.add_argument("--config", type=Path, default=ROOT / "attrai.ini", help="the settings")
-    parsed = parser.parse_args(arguments)
-    for out in filter(None, (parsed.json, parsed.csv)):
-        if Path(out).suffix.lower() in FORMATS or Path(out).is_dir():
-            parser.error(f"{out} would be overwritten with figures; name the photos first")
-    return parsed
+    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Rate what the command line names; the exit status."""
     options = parse(arguments)
+    photos = list(find_photos(options.photos))
+    out: str | None = options.json or options.csv
+    taken = {path.resolve() for path, _ in photos}
+    if out and (Path(out).resolve() in taken or Path(out).suffix.lower() in FORMATS):
+        print(f"{out} is a photo and would be overwritten; name the photos first", file=sys.stderr)
+        return 2
     try:
         predictor = load_predictor(load(options.config, PipelineSettings, others=True))
-    except AttraiError as error:
+        # Opened before the work, which would else be lost to a wrong name.
+        with opened(out) as file:
+            results = list(rate(predictor, photos, options.render, taken, aloud=out is None))
+            if options.json:
+                json.dump([result for result in results if result], file, indent=1)
+                file.write("\n")
+            elif options.csv:
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                for result in filter(None, results):
+                    writer.writerows(rows(result["file"], result["faces"]))
+    except (AttraiError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    photos = list(find_photos(options.photos))
-    failures = 0
-    results: list[dict[str, Any]] = []
-    taken: set[Path] = set()
+    return 0 if all(results) else 1
+
+
+def rate(
+    predictor: Predictor,
+    photos: list[tuple[Path, Path]],
+    folder: Path | None,
+    taken: set[Path],
+    *,
+    aloud: bool,
+) -> Iterator[dict[str, Any] | None]:
+    """Each photo's report; None for one that could not be read, with a line that says why."""
     for path, place in tqdm(photos, unit="photo", disable=None if len(photos) > 1 else True):
+        # A name that is not UTF-8 could be written nowhere.
+        name = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             data = path.read_bytes()
             prediction = predictor.predict(data)
-            if options.render:
-                render(predictor, data, prediction, options.render / place, taken)
+            if folder:
+                render(predictor, data, prediction, folder / place, taken)
         except (PhotoError, OSError) as error:
-            failures += 1
-            tqdm.write(f"{path}: {_reason(error)}", file=sys.stderr)
+            tqdm.write(f"{name}: {_reason(error)}", file=sys.stderr)
+            yield None
             continue
-        result = {"file": str(path), **report(prediction)}
-        results.append(result)
-        if not (options.json or options.csv):
-            for line in lines(result["file"], result["faces"]):
+        result = {"file": name, **report(prediction)}
+        if aloud:
+            for line in lines(name, result["faces"]):
                 tqdm.write(line)
-    if options.json:
-        with opened(options.json) as file:
-            json.dump(results, file, indent=1)
-            file.write("\n")
-    if options.csv:
-        with opened(options.csv) as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            for result in results:
-                writer.writerows(rows(result["file"], result["faces"]))
-    return 1 if failures else 0
+        yield result
 
 
 def _reason(error: Exception) -> str:

@@ -114,7 +114,9 @@ def _looks_readable(data: bytes) -> bool:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        orientation = image.getexif().get(ORIENTATION_TAG, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            orientation = image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # damaged EXIF is no reason to refuse a photo that decodes
         return 1
     return orientation if orientation in range(1, 9) else 1
@@ -158,7 +160,10 @@ def _decode_any(header: _Header, target: tuple[int, int]) -> Pixels:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip, not scale
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        deep = np.asarray(image)
+        grey = (deep >> 8).astype(np.uint8)
+        grey[deep == image.info.get("transparency", -1)] = 255
+        return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         # What a viewer on a white page would see; the colours under full transparency are junk.
         image = image.convert("RGBA")

@@ -41,7 +41,10 @@ class PhotoSettings:
         16 * 1024 * 1024, "largest photo accepted, in bytes; nginx's body limit follows it", low=1
     )
     max_pixels: int = setting(
-        50_000_000, "largest width x height accepted, read from the header", low=256
+        50_000_000,
+        "largest width x height accepted, read from the header",
+        low=256,
+        high=89_478_485,
     )
     min_side: int = setting(
         16, "shortest side accepted, in pixels; a face needs more than that", low=12
@@ -119,7 +122,8 @@ def load(path: Path, table: type[T], *, others: bool = False) -> T:
     belong to somebody else. Raises SettingsError for an unreadable file, an unknown
     section or key, and a value that is malformed or out of range.
     """
-    parser = ConfigParser(interpolation=None)
+    # No section's keys leak into the others: [DEFAULT] is as unknown as any.
+    parser = ConfigParser(interpolation=None, default_section="")
     try:
         with path.open(encoding="utf-8") as file:
             parser.read_file(file)

@@ -49,12 +49,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(folder: Path, *choices: str) -> Server:
+def start(folder: Path, *choices: str, config: Path = ROOT / "attrai.ini") -> Server:
+    """Run `make run` with those choices, and wait until it has rated a face."""
     port, log = free_port(), folder / "server.log"
     command = ["make", "--no-print-directory", "run", f"PORT={port}", *choices]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env={**os.environ, "ATTRAI_CONFIG": str(config)},
         )
     server = Server(port, process, log)
     for _ in range(300):

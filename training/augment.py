@@ -30,11 +30,11 @@ def resized(picture: Pixels, size: int) -> Pixels:
 
 
 def _moved(wide: Pixels, rng: np.random.Generator) -> Pixels:
-    middle = wide.shape[0] / 2
+    middle = (wide.shape[0] - 1) / 2
     turn = cv2.getRotationMatrix2D((middle, middle), rng.normal(0, 5), rng.uniform(0.88, 1.12))
-    turn[:, 2] += SIZE / 2 - middle + rng.uniform(-0.05, 0.05, 2) * SIZE
+    turn[:, 2] += (SIZE - 1) / 2 - middle + rng.uniform(-0.05, 0.05, 2) * SIZE
     if rng.random() < 0.5:
-        turn[0] = [-turn[0, 0], -turn[0, 1], SIZE - turn[0, 2]]
+        turn[0] = [-turn[0, 0], -turn[0, 1], SIZE - 1 - turn[0, 2]]
     moved = cv2.warpAffine(
         wide, turn, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

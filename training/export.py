@@ -50,7 +50,7 @@ class Crops(CalibrationDataReader):  # type: ignore[misc]
     """Feeds crops to the calibration, a few at a time."""
 
     def __init__(self, crops: Pixels) -> None:
-        self._batches: Iterator[Pixels] = iter(np.array_split(crops, len(crops) // 16))
+        self._batches: Iterator[Pixels] = iter(np.array_split(crops, -(-len(crops) // 16)))
 
     def get_next(self) -> dict[str, Pixels] | None:
         """The next batch, None after the last."""
@@ -98,10 +98,13 @@ def export_int8(fp32: Path, path: Path, calibration: Pixels) -> None:
 
 def check(name: str, path: Path, net: RatingNet, crops: Pixels) -> None:
     """Print how far the graph's scores are from PyTorch's; stop if that is too far."""
-    with torch.inference_mode():
-        expected = net(torch.from_numpy(crops)).numpy()
-    (scores,) = onnx_session(path.read_bytes(), threads=2).run(None, {"crops": crops})
-    drift = np.abs(scores - expected)
+    session = onnx_session(path.read_bytes(), threads=2)
+    drifts = []
+    for batch in np.array_split(crops, -(-len(crops) // 16)):
+        with torch.inference_mode():
+            expected = net(torch.from_numpy(batch)).numpy()
+        drifts.append(np.abs(session.run(None, {"crops": batch})[0] - expected))
+    drift = np.concatenate(drifts)
     print(f"{name}: mean drift {drift.mean():.4f}, largest {drift.max():.4f} of a point")
     if drift.max() > TOLERANCE[name]:
         raise SystemExit(f"{name} strays by more than {TOLERANCE[name]}")
@@ -137,7 +140,8 @@ def main() -> None:
     _loaded(net, out / "master.safetensors")
     crops = CropSet.open(arguments.crops)
     training, validation = hold_out(crops.examples, recipe["validation"], recipe["seed"])
-    chosen = np.random.default_rng(recipe["seed"]).choice(training, CALIBRATION, replace=False)
+    count = min(CALIBRATION, len(training))
+    chosen = np.random.default_rng(recipe["seed"]).choice(training, count, replace=False)
     export_fp32(net, out / "fp32.onnx")
     export_int8(out / "fp32.onnx", out / "int8.onnx", crops.served[np.sort(chosen)])
     for name in ("fp32", "int8"):

@@ -42,8 +42,10 @@ def read_scut(folder: Path) -> list[Example]:
 def hold_out(examples: list[Example], share: float, seed: int) -> tuple[list[int], list[int]]:
     """Indices to train and to validate on: `share` of the training part, alike in every group.
 
-    The test part is in neither.
+    The share is rounded to one in n, and at most a half. The test part is in neither.
     """
+    if not 0 < share <= 0.5:
+        raise ValueError(f"a share of {share} leaves nothing to train or to validate on")
     groups = defaultdict(list)
     for index, example in enumerate(examples):
         if example.split == "train":

@@ -15,7 +15,7 @@ class Recipe:
     learning_rate: float = 4e-4
     """The peak of a one-cycle schedule."""
     weight_decay: float = 0.02
-    ema: float = 0.998
+    ema: float = 0.99
     """Decay, a step, of the averaged weights, which are validated beside the latest."""
     label_spread: float = 0.7
     """Standard deviation, in points, of the distribution that stands for a mean rating."""

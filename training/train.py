@@ -120,9 +120,9 @@ class Run:
     def __init__(self, recipe: Recipe, steps: int, init: Path, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
         self.net = RatingNet()
-        missing, unexpected = self.net.backbone.load_state_dict(
-            {name: tensor.float() for name, tensor in load_file(init).items()}, strict=False
-        )
+        # torchvision's own file has ImageNet's head, which is of no use here.
+        weights = {k: v.float() for k, v in load_file(init).items() if not k.startswith("fc.")}
+        missing, unexpected = self.net.backbone.load_state_dict(weights, strict=False)
         if unexpected or set(missing) != {"fc.weight", "fc.bias"}:
             raise SystemExit(f"{init} is not a ResNet-34: {missing=} {unexpected=}")
         self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -169,6 +169,8 @@ def train_epoch(
         run.schedule.step()
         run.average.update_parameters(run.net)
         losses.append(loss.item())
+        if not np.isfinite(losses[-1]):
+            raise SystemExit("the loss is no longer a number: try a lower --learning-rate")
         progress.set_postfix(loss=f"{np.mean(losses):.4f}")
     return float(np.mean(losses))
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from pipeline.detector import Detector, OnnxDetector
-from pipeline.errors import UnknownModel
+from pipeline.errors import SettingsError, UnknownModel
 from pipeline.models import Model
 from pipeline.photo import read_full, read_photo
 from pipeline.render import annotate, encode
@@ -123,9 +123,11 @@ def load_predictor(settings: PipelineSettings) -> Predictor:
     detector: Detector
     scorers: dict[str, Scorer]
     if engine.engine == "torch":
-        from pipeline import reference
-
-        device = reference.torch_device(engine.device)
+        try:
+            from pipeline import reference
+        except ModuleNotFoundError as error:
+            raise SettingsError(f"engine = torch needs the torch extra: {error}") from error
+        device = reference.torch_device(engine.device, engine.threads)
         detector = reference.TorchDetector(models[DETECTOR], settings.detector, device)
         scorers = {
             name: reference.TorchScorer(models[name], batch_size, device) for name in scorer_names

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.crops import SIZE
+from pipeline.pooling import Float
 from pipeline.types import Pixels
 
 
@@ -22,6 +23,23 @@ def augment(wide: Pixels, rng: np.random.Generator, size: int) -> Pixels:
     if size != SIZE:
         picture = resized(picture, size)
     return picture
+
+
+def mixed(
+    pictures: Pixels, scores: Float, alpha: float, rng: np.random.Generator
+) -> tuple[Pixels, Float]:
+    """Blends each picture (n, side, side, 3) and its score (n,) with another of the batch.
+
+    The shares are drawn from Beta(alpha, alpha); 0 leaves all as it is. Zhang et al., "mixup:
+    Beyond Empirical Risk Minimization", ICLR 2018.
+    """
+    if alpha == 0:
+        return pictures, scores
+    other = rng.permutation(len(pictures))
+    share = rng.beta(alpha, alpha, len(pictures)).astype(np.float32)
+    blend = share[:, None, None, None]
+    blended = pictures * blend + pictures[other] * (1 - blend)
+    return blended.astype(np.uint8), scores * share + scores[other] * (1 - share)
 
 
 def resized(picture: Pixels, size: int) -> Pixels:

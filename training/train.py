@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from pipeline.network import RatingNet
 from pipeline.types import Pixels
-from training.augment import augment, resized
+from training.augment import augment, mixed, resized
 from training.metrics import SCUT_STEP, metrics
 from training.ratings import Example, hold_out
 from training.recipe import Recipe, parse_sizes
@@ -72,7 +72,9 @@ def batches(
             augment(crops.wide[i], np.random.default_rng([recipe.seed, epoch, int(i)]), side)
             for i in chunk
         ]
-        return torch.from_numpy(np.stack(pictures)), torch.from_numpy(scores[chunk])
+        rng = np.random.default_rng([recipe.seed, epoch, len(scores), int(chunk[0])])
+        blended, rated = mixed(np.stack(pictures), scores[chunk], recipe.mixup, rng)
+        return torch.from_numpy(blended), torch.from_numpy(rated)
 
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(make, chunks[0])

@@ -25,7 +25,7 @@ SIDES = (160, 256, 350, 512, 700, 1024)
 
 
 def detectors(settings: DetectorSettings) -> tuple[OnnxDetector, TorchDetector]:
-    return OnnxDetector(MODEL, settings, 1), TorchDetector(MODEL, settings, torch_device("cpu"))
+    return OnnxDetector(MODEL, settings, 1), TorchDetector(MODEL, settings, torch_device("cpu", 1))
 
 
 def figures(faces: list[Face]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,10 +38,11 @@ def test_both_engines_agree(photo: bytes, predictor: Predictor) -> None:
     assert reference.scorer.sha256 == torch.models["resnet34-1"].sha256("master.safetensors")
 
 
-def test_the_torch_engine_finds_nothing_in_nothing(photo: bytes) -> None:
-    torch = load_predictor(replace(PipelineSettings(), engine=EngineSettings(engine="torch")))
-    torch.warm_up()
-    assert torch.ready
+def test_the_torch_engine_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pipeline.reference", None)
+    monkeypatch.delattr("pipeline.reference", raising=False)
+    with pytest.raises(SettingsError, match="torch extra"):
+        load_predictor(replace(PipelineSettings(), engine=EngineSettings(engine="torch")))
 
 
 def test_an_unknown_model_is_named_with_those_there_are(photo: bytes, predictor: Predictor) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.data import astronaut
 
+from pipeline.errors import PhotoTooLarge
 from pipeline.render import Colour, Integers, annotate, colour_for, encode, ink_for, place_labels
 from pipeline.settings import RenderSettings
 from pipeline.types import Box, Face, Pixels, RatedFace, Rating
@@ -403,6 +404,6 @@ def test_an_unknown_format_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "width"), [("webp", 16_384), ("jpeg", 65_501)])
 def test_a_picture_larger_than_the_format_is_refused(name: str, width: int) -> None:
-    with pytest.raises(ValueError, match=f"{name} cannot hold {width}x16 pixels"):
+    with pytest.raises(PhotoTooLarge, match=f"{name} cannot hold {width} x 16 pixels"):
         encode(flat(width, 16), name, RenderSettings())
     assert encode(flat(width, 16), "png", RenderSettings())

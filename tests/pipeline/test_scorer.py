@@ -29,7 +29,7 @@ def test_int8_keeps_the_scores_of_the_master(
     rated_photos: list[Path], predictor: Predictor
 ) -> None:
     served = OnnxScorer(MODEL, 16, 1)
-    master = TorchScorer(MODEL, 16, torch_device("cpu"))
+    master = TorchScorer(MODEL, 16, torch_device("cpu", 1))
     drifts = []
     for path in rated_photos[:: len(rated_photos) // 40]:
         pixels = read_photo(path.read_bytes(), PhotoSettings()).pixels
@@ -44,7 +44,7 @@ def test_int8_keeps_the_scores_of_the_master(
 def test_int8_keeps_the_astronauts_score(astronaut: Pixels) -> None:
     faces = [face(181, 61, 268, 172), face(150, 30, 300, 200)]
     served = OnnxScorer(MODEL, 16, 1).rate(astronaut, faces)
-    master = TorchScorer(MODEL, 16, torch_device("cpu")).rate(astronaut, faces)
+    master = TorchScorer(MODEL, 16, torch_device("cpu", 1)).rate(astronaut, faces)
     for ours, theirs in zip(served, master, strict=True):
         assert ours.score == pytest.approx(theirs.score, abs=0.25)
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.crops import CONTEXT, SIZE, crop
 from pipeline.types import Box, Pixels
-from training.augment import augment, resized
+from training.augment import augment, mixed, resized
 from training.crops import WIDE_CONTEXT, WIDE_SIZE, middle
 
 FACE = Box(180, 60, 280, 180)
@@ -122,3 +122,21 @@ def test_jitter_is_centred_on_the_served_crop(served: Pixels, wide: Pixels) -> N
     assert min(at, key=at.__getitem__) == (0, 0)
     assert np.corrcoef(mean.ravel(), plain.ravel())[0, 1] > 0.9
     assert mean.mean() == pytest.approx(plain.mean(), abs=5)
+
+
+def test_mixing_blends_pictures_and_scores_by_the_same_share() -> None:
+    shades = np.array([0, 60, 120, 240], np.uint8)
+    pictures = np.broadcast_to(shades[:, None, None, None], (4, 8, 8, 3)).copy()
+    scores = (shades / 30).astype(np.float32)
+    blended, rated = mixed(pictures, scores, 0.5, np.random.default_rng(3))
+    assert blended.shape == pictures.shape
+    assert blended.dtype == np.uint8
+    assert not np.array_equal(rated, scores)
+    np.testing.assert_allclose(blended[:, 0, 0, 0] / 30, rated, atol=1.01 / 30)
+
+
+def test_mixing_by_nothing_changes_nothing(astronaut: Pixels) -> None:
+    pictures, scores = astronaut[None], np.ones(1, np.float32)
+    blended, rated = mixed(pictures, scores, 0, np.random.default_rng(1))
+    assert np.array_equal(blended, pictures)
+    assert np.array_equal(rated, scores)

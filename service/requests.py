@@ -49,6 +49,8 @@ def read_upload(request: Request, settings: Settings) -> Upload:
     """
     if request.method == "POST":
         data, values = _read_body(request, settings.photo.max_bytes)
+        if "url" in values:
+            raise BadOption("url goes with GET; a POST brings the photo itself")
         return Upload(data, parse_options(values, request.accept_mimetypes))
     values = merge(request.args.items(multi=True))
     url = values.pop("url", None)

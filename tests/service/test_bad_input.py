@@ -191,6 +191,7 @@ def test_invalid_base64_is_named(client: FlaskClient) -> None:
         ("min_confidence=high", "min_confidence"),
         ("model=", "model"),
         ("fromat=png", "fromat"),
+        ("url=https://example.com/b.jpg", "url"),
         ("format=png&format=json", "format"),
     ],
 )

@@ -23,9 +23,9 @@ from pipeline.models import Model, onnx_session
 from pipeline.network import RatingNet
 from pipeline.types import Pixels
 from training.cards import write_card
+from training.crop_set import CropSet
 from training.metrics import SCUT_STEP, metrics
 from training.ratings import hold_out
-from training.train import CropSet
 
 Scores = npt.NDArray[np.float32]
 

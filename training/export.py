@@ -36,9 +36,9 @@ from pipeline.models import onnx_session
 from pipeline.network import RatingNet
 from pipeline.types import Pixels
 from training.cards import write_card
+from training.crop_set import CropSet
 from training.graphs import strip
 from training.ratings import hold_out
-from training.train import CropSet
 
 CALIBRATION = 256
 """Crops that show the quantiser what activations look like."""
@@ -153,6 +153,7 @@ def main() -> None:
         out,
         {
             "kind": "scorer",
+            "init": told.get("init"),
             **facts,
             "served": "int8.onnx",
             "master": "master.safetensors",

@@ -12,77 +12,30 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
+from torchvision.models import ResNet34_Weights
 from tqdm import tqdm
 
 from pipeline.network import RatingNet
 from pipeline.types import Pixels
-from training.augment import augment, mixed, resized
+from training.augment import resized
+from training.crop_set import CropSet, batches
 from training.metrics import SCUT_STEP, metrics
-from training.ratings import Example, hold_out
+from training.ratings import hold_out
 from training.recipe import Recipe, parse_sizes
 
-
-@dataclass(frozen=True, eq=False)
-class CropSet:
-    """What `training.crops` wrote: crops as served and wider ones, with their examples."""
-
-    served: Pixels
-    wide: Pixels
-    examples: list[Example]
-
-    @classmethod
-    def open(cls, folder: Path) -> CropSet:
-        """Map the folder's arrays into memory."""
-        rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        return cls(
-            np.load(folder / "served.npy", mmap_mode="r"),
-            np.load(folder / "wide.npy", mmap_mode="r"),
-            [Example(**{**row, "image": Path(row["image"])}) for row in rows],
-        )
-
-    @property
-    def scores(self) -> npt.NDArray[np.float32]:
-        """What the panels said, on the scale from 1 to 10, (n,)."""
-        return np.array([example.score for example in self.examples], dtype=np.float32)
-
-
-def batches(
-    crops: CropSet, indices: list[int], recipe: Recipe, epoch: int, side: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The epoch's batches of augmented crops and scores; each is made while the last one trains."""
-    order = np.random.default_rng([recipe.seed, epoch]).permutation(indices)
-    chunks = [order[i : i + recipe.batch] for i in range(0, len(order), recipe.batch)]
-    scores = crops.scores
-
-    def make(chunk: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        pictures = [
-            augment(crops.wide[i], np.random.default_rng([recipe.seed, epoch, int(i)]), side)
-            for i in chunk
-        ]
-        rng = np.random.default_rng([recipe.seed, epoch, len(scores), int(chunk[0])])
-        blended, rated = mixed(np.stack(pictures), scores[chunk], recipe.mixup, rng)
-        return torch.from_numpy(blended), torch.from_numpy(rated)
-
-    with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(make, chunks[0])
-        for chunk in [*chunks[1:], None]:
-            batch = following.result()
-            if chunk is not None:
-                following = pool.submit(make, chunk)
-            yield batch
+TORCHVISION = "torchvision"
+"""As --init: torchvision's ImageNet weights, where they can be downloaded."""
 
 
 def loss_of(net: RatingNet, logits: Tensor, rated: Tensor, recipe: Recipe) -> Tensor:
@@ -116,15 +69,25 @@ def precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=capable)
 
 
+def starting_weights(init: Path) -> dict[str, Tensor]:
+    """A ResNet-34's weights in float32, without a head, from a file or from torchvision's hub."""
+    if str(init) == TORCHVISION:
+        weights = dict(ResNet34_Weights.IMAGENET1K_V1.get_state_dict(progress=True))
+    else:
+        weights = load_file(init)
+    # ImageNet's head is of no use here.
+    return {k: v.float() for k, v in weights.items() if not k.startswith("fc.")}
+
+
 class Run:
     """The state of a training run, which a checkpoint holds whole."""
 
     def __init__(self, recipe: Recipe, steps: int, init: Path, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
         self.net = RatingNet()
-        # torchvision's own file has ImageNet's head, which is of no use here.
-        weights = {k: v.float() for k, v in load_file(init).items() if not k.startswith("fc.")}
-        missing, unexpected = self.net.backbone.load_state_dict(weights, strict=False)
+        missing, unexpected = self.net.backbone.load_state_dict(
+            starting_weights(init), strict=False
+        )
         if unexpected or set(missing) != {"fc.weight", "fc.bias"}:
             raise SystemExit(f"{init} is not a ResNet-34: {missing=} {unexpected=}")
         self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -177,10 +140,10 @@ def train_epoch(
     return float(np.mean(losses))
 
 
-def keep(net: torch.nn.Module, out: Path, recipe: Recipe, epoch: str) -> None:
-    """Write the best weights so far, with the recipe that led to them."""
+def keep(net: torch.nn.Module, out: Path, recipe: Recipe, init: Path, epoch: str) -> None:
+    """Write the best weights so far, with what led to them."""
     weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
-    told = {"epoch": epoch, "recipe": json.dumps(asdict(recipe))}
+    told = {"epoch": epoch, "init": init.name, "recipe": json.dumps(asdict(recipe))}
     save_file(weights, out / "best.safetensors", told)
 
 
@@ -213,7 +176,7 @@ def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.d
                     curves.add_scalar(f"validation {weights}/{name}", figure, run.epoch)
                 if side == last_side and figures["pc"] > run.best:
                     run.best = figures["pc"]
-                    keep(net, out, recipe, f"{run.epoch}, {weights} weights")
+                    keep(net, out, recipe, init, f"{run.epoch}, {weights} weights")
             partial = checkpoint.with_suffix(".part")
             torch.save({"run": run.state(), "recipe": json.dumps(asdict(recipe))}, partial)
             partial.replace(checkpoint)
@@ -223,7 +186,9 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("crops", type=Path, help="what training.crops wrote")
-    parser.add_argument("--init", type=Path, required=True, help="a ResNet-34 as safetensors")
+    parser.add_argument(
+        "--init", type=Path, required=True, help=f"a ResNet-34 as safetensors, or {TORCHVISION}"
+    )
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, curves, weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     for field in fields(Recipe):

@@ -14,10 +14,11 @@ from torchvision.models import resnet34
 
 from pipeline.network import HIGHEST, LOWEST, RatingNet
 from pipeline.settings import ROOT
+from training.crop_set import CropSet, batches
 from training.export import save_master
 from training.ratings import Example
 from training.recipe import Recipe, parse_sizes
-from training.train import CropSet, Run, batches, loss_of
+from training.train import Run, loss_of
 
 INIT = ROOT.parent / "shared" / "data" / "init" / "resnet34.safetensors"
 CPU = torch.device("cpu")

@@ -35,11 +35,11 @@ from pipeline.reference import TorchScorer
 from pipeline.scorer import OnnxScorer
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Box, Face, Pixels
+from training.crop_set import CropSet
 from training.crops import WIDE_CONTEXT, WIDE_SIZE
 from training.metrics import SCUT_STEP, metrics
 from training.ratings import hold_out
 from training.recipe import Recipe
-from training.train import CropSet
 
 # torch.onnx's exporter asks torch's own pytree in a way that torch has deprecated.
 pytestmark = pytest.mark.filterwarnings(

@@ -13,8 +13,10 @@ from typing import Any, get_type_hints
 import pytest
 import yaml
 
+from pipeline.models import Model
 from pipeline.settings import ROOT
 from service.settings import Settings
+from training.metrics import SCUT_STEP
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 README = (ROOT / "README.md").read_text()
@@ -125,3 +127,14 @@ def test_make_help_lists_the_targets() -> None:
     ).stdout
     for target in ("run", "test", "lint", "train", "help"):
         assert re.search(rf"^{target}\s+\S", listed, re.M)
+
+
+def test_the_readme_gives_the_figures_of_the_default_scorers_card() -> None:
+    card = Model.open(ROOT / "models" / Settings().scorer.model).card
+    figures = card["figures"]["scut-fbp5500 60/40"]
+    served, drift = figures["served"], figures["drift"]["mean_of_a_point"]
+    words = " ".join(README.split())
+    for name, figure in (("PC", served["pc"]), ("MAE", served["mae"]), ("RMSE", served["rmse"])):
+        assert f"{name} {figure:.3f}" in words
+    assert f"{served['mae'] / SCUT_STEP:.1f} points" in words
+    assert f"{drift:.3f} of a point" in words

@@ -14,14 +14,14 @@ class Recipe:
     batch: int = 32
     learning_rate: float = 4e-4
     """The peak of a one-cycle schedule."""
-    weight_decay: float = 0.05
+    weight_decay: float = 0.02
     ema: float = 0.99
     """Decay, a step, of the averaged weights, which are validated beside the latest."""
     label_spread: float = 0.7
     """Standard deviation, in points, of the distribution that stands for a mean rating."""
     expectation_weight: float = 1.0
     """Weight of the error of the distribution's mean, beside the divergence of its shape."""
-    mixup: float = 0.2
+    mixup: float = 0.0
     """How much pictures are blended with each other: the parameter of the Beta distribution."""
     validation: float = 0.1
     """Share of the training part that chooses the epoch and is not trained on."""

@@ -26,7 +26,7 @@ from pipeline.report import report
 from pipeline.settings import ROOT, PipelineSettings, load
 
 FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
-COLUMNS = ("file", "face", "x", "y", "width", "height", "confidence", "score")
+COLUMNS = ("file", "face", "x", "y", "width", "height", "confidence", "score", "spread")
 
 
 def find_photos(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
@@ -61,8 +61,9 @@ def lines(file: str, faces: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{file}: no face"
     for face in faces:
         box = face["box"]
+        spread = "" if face["spread"] is None else f" ± {face['spread']:.1f}"
         yield (
-            f"{file}: {face['score']:.1f}  at x {box['x']}, y {box['y']},"
+            f"{file}: {face['score']:.1f}{spread}  at x {box['x']}, y {box['y']},"
             f" {box['width']} x {box['height']}  (confidence {face['confidence']:.4f})"
         )
 
@@ -70,9 +71,9 @@ def lines(file: str, faces: list[dict[str, Any]]) -> Iterator[str]:
 def rows(file: str, faces: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """CSV rows after COLUMNS: one a face; a photo without any has one row, of face 0."""
     if not faces:
-        yield (file, 0, *[""] * 6)
+        yield (file, 0, *[""] * 7)
     for number, face in enumerate(faces, start=1):
-        yield (file, number, *face["box"].values(), face["confidence"], face["score"])
+        yield (file, number, *face["box"].values(), *(face[name] for name in COLUMNS[6:]))
 
 
 def opened(out: str | None) -> AbstractContextManager[TextIO]:

@@ -5,7 +5,8 @@ Needs the `torch` extra; chosen by `engine = torch`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from pipeline.crops import crop
 from pipeline.detector import pyramid
 from pipeline.errors import SettingsError
 from pipeline.models import Model
-from pipeline.network import RatingNet
+from pipeline.network import RatingNet, SpreadLaw
+from pipeline.scorer import ratings_of
 from pipeline.settings import DetectorSettings
 from pipeline.types import Box, Face, Pixels, Rating
 
@@ -72,8 +74,10 @@ class TorchScorer:
         self.sha256 = model.sha256(master)
         self._batch_size = batch_size
         self._device = device
-        net = RatingNet()
+        law = spread_law(model.card)
+        net = RatingNet(model.card.get("recipe", {}).get("base", "resnet34"), law)
         net.load_master(load(model.read(master)))
+        self._has_spread = law is not None
         self._net = net.eval().to(device)
 
     def rate(self, pixels: Pixels, faces: Sequence[Face]) -> list[Rating]:
@@ -82,7 +86,14 @@ class TorchScorer:
         for start in range(0, len(faces), self._batch_size):
             chunk = faces[start : start + self._batch_size]
             crops = torch.from_numpy(np.stack([crop(pixels, face.box) for face in chunk]))
+            crops = crops.to(self._device)
             with torch.inference_mode():
-                scores = self._net(crops.to(self._device)).cpu()
-            ratings += [Rating(float(score)) for score in scores]
+                scores, spreads = (rated.cpu().numpy() for rated in self._net(crops))
+            ratings += ratings_of(scores, spreads if self._has_spread else None)
         return ratings
+
+
+def spread_law(card: Mapping[str, Any]) -> SpreadLaw | None:
+    """How a scorer's card says that its spread is read; None for one that has none."""
+    law = card.get("spread")
+    return law and SpreadLaw(law["label"], law["gain"])

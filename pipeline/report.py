@@ -29,4 +29,5 @@ def _face(rated: RatedFace, width: int, height: int) -> dict[str, Any]:
             for name, (x, y) in zip(LANDMARKS, face.landmarks, strict=True)
         },
         "score": round(rated.rating.score, 1),
+        "spread": None if rated.rating.spread is None else round(rated.rating.spread, 1),
     }

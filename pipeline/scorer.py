@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.crops import crop
 from pipeline.models import Model, onnx_session
+from pipeline.pooling import Float
 from pipeline.types import Face, Pixels, Rating
 
 
@@ -27,11 +28,18 @@ class Scorer(Protocol):
         """A rating for each of the faces, which are in the pixels of that picture."""
 
 
+def ratings_of(scores: Float, spreads: Float | None = None) -> list[Rating]:
+    """The ratings of scores (n,) and, where the model has them, spreads (n,)."""
+    doubts = [None] * len(scores) if spreads is None else map(float, spreads)
+    return [Rating(float(score), doubt) for score, doubt in zip(scores, doubts, strict=True)]
+
+
 class OnnxScorer:
     """The network on ONNX Runtime, as the model's card says it is served.
 
     Its graph takes `crops`, uint8 (n, 224, 224, 3), normalises them itself, and gives float32
-    scores (n,) from 1 to 10. Raises ModelError when the graph is not that of the model's card.
+    scores (n,) from 1 to 10 and, unless it is an early one, their spreads (n,). Raises ModelError
+    when the graph is not that of the model's card.
     """
 
     def __init__(self, model: Model, batch_size: int, threads: int) -> None:
@@ -47,6 +55,6 @@ class OnnxScorer:
         for start in range(0, len(faces), self._batch_size):
             chunk = faces[start : start + self._batch_size]
             crops = np.stack([crop(pixels, face.box) for face in chunk])
-            (scores,) = self._session.run(None, {"crops": crops})
-            ratings += [Rating(float(score)) for score in scores]
+            scores, *spreads = self._session.run(None, {"crops": crops})
+            ratings += ratings_of(scores, *spreads)
         return ratings

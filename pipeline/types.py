@@ -75,6 +75,8 @@ class Rating:
     """What the panel is expected to say of a face: `score` from 1 to 10."""
 
     score: float
+    spread: float | None = None
+    """Expected standard deviation of the score's error, in points; None if the model has none."""
 
 
 @dataclass(frozen=True)

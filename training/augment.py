@@ -10,16 +10,16 @@ from pipeline.pooling import Float
 from pipeline.types import Pixels
 
 
-def augment(wide: Pixels, rng: np.random.Generator, size: int) -> Pixels:
+def augment(wide: Pixels, rng: np.random.Generator, size: int, strength: float = 1.0) -> Pixels:
     """A served-like crop of side `size` out of a wide one, uint8 (size, size, 3).
 
     Jitters what the detector's box jitters (place, scale, roll), mirrors, and varies light,
-    colour and resolution.
+    colour and resolution, all by `strength`; 0 gives the served crop, maybe mirrored.
     """
-    picture = _moved(wide, rng)
-    if rng.random() < 0.2:
+    picture = _moved(wide, rng, strength)
+    if rng.random() < 0.2 * strength:
         picture = _coarse(picture, rng)
-    picture = _relit(picture, rng)
+    picture = _relit(picture, rng, strength)
     if size != SIZE:
         picture = resized(picture, size)
     return picture
@@ -47,10 +47,11 @@ def resized(picture: Pixels, size: int) -> Pixels:
     return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _moved(wide: Pixels, rng: np.random.Generator) -> Pixels:
+def _moved(wide: Pixels, rng: np.random.Generator, strength: float) -> Pixels:
     middle = (wide.shape[0] - 1) / 2
-    turn = cv2.getRotationMatrix2D((middle, middle), rng.normal(0, 5), rng.uniform(0.88, 1.12))
-    turn[:, 2] += (SIZE - 1) / 2 - middle + rng.uniform(-0.05, 0.05, 2) * SIZE
+    angle, scale = strength * rng.normal(0, 5), 1 + strength * rng.uniform(-0.12, 0.12)
+    turn = cv2.getRotationMatrix2D((middle, middle), angle, scale)
+    turn[:, 2] += (SIZE - 1) / 2 - middle + strength * rng.uniform(-0.05, 0.05, 2) * SIZE
     if rng.random() < 0.5:
         turn[0] = [-turn[0, 0], -turn[0, 1], SIZE - 1 - turn[0, 2]]
     moved = cv2.warpAffine(
@@ -66,11 +67,13 @@ def _coarse(picture: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(up, np.uint8)
 
 
-def _relit(picture: Pixels, rng: np.random.Generator) -> Pixels:
+def _relit(picture: Pixels, rng: np.random.Generator, strength: float) -> Pixels:
     light = picture.astype(np.float32)
     grey = light.mean(axis=2, keepdims=True)
-    saturation = 0.0 if rng.random() < 0.05 else rng.uniform(0.75, 1.25)
+    grey_photo = rng.random() < 0.05 * strength
+    saturation = 0.0 if grey_photo else 1 + strength * rng.uniform(-0.25, 0.25)
     light = grey + (light - grey) * np.float32(saturation)
-    light = (light - 127.5) * np.float32(rng.uniform(0.8, 1.2)) + 127.5
-    light += np.float32(rng.uniform(-25, 25)) + rng.uniform(-8, 8, 3).astype(np.float32)
+    light = (light - 127.5) * np.float32(1 + strength * rng.uniform(-0.2, 0.2)) + 127.5
+    light += np.float32(strength * rng.uniform(-25, 25))
+    light += np.float32(strength) * rng.uniform(-8, 8, 3).astype(np.float32)
     return np.asarray(np.clip(light, 0, 255), np.uint8)

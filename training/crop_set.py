@@ -1,4 +1,4 @@
-"""What `training.crops` wrote, and the batches that training makes of it."""
+"""A folder of crops, and the batches that training makes of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class CropSet:
-    """What `training.crops` wrote: crops as served and wider ones, with their examples."""
+    """What `crops.cut` wrote: crops as served and wider ones, with their examples."""
 
     served: Pixels
     wide: Pixels
@@ -31,11 +31,11 @@ class CropSet:
     def open(cls, folder: Path) -> CropSet:
         """Map the folder's arrays into memory."""
         rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        return cls(
-            np.load(folder / "served.npy", mmap_mode="r"),
-            np.load(folder / "wide.npy", mmap_mode="r"),
-            [Example(**{**row, "image": Path(row["image"])}) for row in rows],
+        served, wide = (
+            np.load(folder / f"{name}.npy", mmap_mode="r")[: len(rows)]
+            for name in ("served", "wide")
         )
+        return cls(served, wide, [Example(**{**row, "image": Path(row["image"])}) for row in rows])
 
     @property
     def scores(self) -> npt.NDArray[np.float32]:
@@ -53,7 +53,12 @@ def batches(
 
     def make(chunk: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         pictures = [
-            augment(crops.wide[i], np.random.default_rng([recipe.seed, epoch, int(i)]), side)
+            augment(
+                crops.wide[i],
+                np.random.default_rng([recipe.seed, epoch, int(i)]),
+                side,
+                recipe.augmentation,
+            )
             for i in chunk
         ]
         rng = np.random.default_rng([recipe.seed, epoch, len(scores), int(chunk[0])])

@@ -1,17 +1,14 @@
-"""Cuts the faces of a rated photo set with the pipeline that serves, once, for all that follows.
+"""Cuts the faces of rated photos with the pipeline that serves, once, for all that follows.
 
-    python -m training.crops ../shared/data/scut-fbp5500 --out runs/scut
-
-writes `served.npy`, the crops just as the service cuts them, `wide.npy`, with more around them
-for the augmentation to move in, and `index.json`. A photo without a face found is cut around its
-middle and counted: a protocol may not lose its hard cases.
+In a folder of crops, `served.npy` holds them just as the service cuts them, `wide.npy` with more
+around them for the augmentation to move in, and `index.json` says whose they are.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +17,27 @@ from tqdm import tqdm
 
 from pipeline import crops
 from pipeline.detector import OnnxDetector
+from pipeline.errors import PhotoError
 from pipeline.models import Model
 from pipeline.photo import read_photo
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Box, Pixels
-from training.ratings import read_scut
+from training.ratings import Example
 
 WIDE_SIZE = 288
 WIDE_CONTEXT = crops.CONTEXT * WIDE_SIZE / crops.SIZE
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a rated photo turned out to be."""
+
+    example: Example
+    problem: str
+    """Why it could not be read; empty if it could."""
+    faces: int = 0
+    side: float = 0.0
+    """Longer side of the largest face's box, in pixels of the photo as it was decoded."""
 
 
 def middle(pixels: Pixels) -> Box:
@@ -37,35 +47,41 @@ def middle(pixels: Pixels) -> Box:
     return Box((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
 
 
-def main() -> None:
-    """Cut every photo of a set."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="folder with ratings.csv and images/")
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
-    examples = read_scut(arguments.data)
-    arguments.out.mkdir(parents=True, exist_ok=True)
+def cut(examples: list[Example], out: Path) -> list[Sight]:
+    """Write the crops of every photo that can be read to `out`; says what was seen in each.
+
+    A photo without a face found is cut around its middle: a protocol may not lose its hard cases.
+    """
+    out.mkdir(parents=True, exist_ok=True)
     detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=2)
-    arrays = {
-        name: open_memmap(
-            arguments.out / f"{name}.npy", "w+", np.uint8, (len(examples), size, size, 3)
-        )
+    served, wide = (
+        open_memmap(out / f"{name}.npy", "w+", np.uint8, (len(examples), size, size, 3))
         for name, size in (("served", crops.SIZE), ("wide", WIDE_SIZE))
-    }
-    faceless = 0
-    for row, example in enumerate(tqdm(examples, unit="photo", desc="crops", disable=None)):
-        pixels = read_photo(example.image.read_bytes(), PhotoSettings()).pixels
+    )
+    sights: list[Sight] = []
+    row = 0
+    for example in tqdm(examples, unit="photo", desc="crops", disable=None):
+        try:
+            pixels = read_photo(example.image.read_bytes(), PhotoSettings()).pixels
+        except OSError as error:
+            sights.append(Sight(example, error.strerror or "cannot be read"))
+            continue
+        except PhotoError as error:
+            sights.append(Sight(example, str(error)))
+            continue
         faces = detector.detect(pixels)
-        faceless += not faces
         box = faces[0].box if faces else middle(pixels)
-        arrays["served"][row] = crops.crop(pixels, box)
-        arrays["wide"][row] = crops.crop(pixels, box, WIDE_CONTEXT, WIDE_SIZE)
-    for array in arrays.values():
-        array.flush()
+        served[row] = crops.crop(pixels, box)
+        wide[row] = crops.crop(pixels, box, WIDE_CONTEXT, WIDE_SIZE)
+        row += 1
+        side = max(box.width, box.height) if faces else 0.0
+        sights.append(Sight(example, "", len(faces), side))
+    served.flush()
+    wide.flush()
+    _write_index(out, (sight.example for sight in sights if not sight.problem))
+    return sights
+
+
+def _write_index(out: Path, examples: Iterable[Example]) -> None:
     index = [{**asdict(example), "image": example.image.name} for example in examples]
-    (arguments.out / "index.json").write_text(json.dumps(index), encoding="utf-8")
-    print(f"{len(examples)} photos, {faceless} without a face found (cut around the middle)")
-
-
-if __name__ == "__main__":
-    main()
+    (out / "index.json").write_text(json.dumps(index), encoding="utf-8")

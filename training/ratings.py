@@ -1,12 +1,25 @@
-"""Reads the rated photo sets: a folder with `ratings.csv` and `images/`."""
+"""Reads rated photo sets: a folder with photos and a `ratings.csv`.
+
+The columns: `image`, a file of the folder or of its `images/`; the mean rating, in a column that
+names the panel's scale, such as `rating_1_to_5`. Where there are any: `group`, else `gender` and
+`ethnicity`; a `split…` (train, or val or test, which are both for testing); a `fold…`, from 1.
+"""
 
 from __future__ import annotations
 
 import csv
 import random
+import re
+import zlib
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+RATING = re.compile(r"rating_(\d+(?:\.\d+)?)_to_(\d+(?:\.\d+)?)")
+GROUP_COLUMNS = ("gender", "ethnicity")
+WHOLE, SPLIT = "all", "split"
+"""Protocols beside `fold-1`, `fold-2`, …: train on everything, or on the published split."""
 
 
 @dataclass(frozen=True)
@@ -15,41 +28,117 @@ class Example:
 
     image: Path
     score: float
-    group: str
-    split: str
-    """train or test, as published."""
+    group: str = ""
+    split: str = "train"
+    """train or test."""
+    fold: int = 0
+    """The fold whose test part it is in, from 1; 0 without folds."""
+    source: str = ""
+    """The name of its set's folder."""
+
+
+class BadRatings(ValueError):
+    """A ratings file that cannot be read as one; says where and why."""
 
 
 def score_of_rating(rating: float, lowest: float, highest: float) -> float:
-    """A rating on a panel's own scale as a score from 1 to 10."""
+    """A rating on a panel's own scale as a score from 1 to 10: the ends of the scales meet."""
     return 1 + 9 * (rating - lowest) / (highest - lowest)
 
 
-def read_scut(folder: Path) -> list[Example]:
-    """SCUT-FBP5500's 60/40 protocol: ratings 1..5, groups AF, AM, CF, CM."""
-    with (folder / "ratings.csv").open(encoding="utf-8", newline="") as file:
-        return [
-            Example(
-                image=folder / "images" / row["image"],
-                score=score_of_rating(float(row["rating_1_to_5"]), 1, 5),
-                group=row["group"],
-                split=row["split_60_40"],
-            )
-            for row in csv.DictReader(file)
-        ]
+def read_set(folder: Path) -> list[Example]:
+    """Every rated photo of a set, whether its file is there or not.
 
-
-def hold_out(examples: list[Example], share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Indices to train and to validate on: `share` of the training part, alike in every group.
-
-    The share is rounded to one in n, and at most a half. The test part is in neither.
+    Raises BadRatings for a file that lacks a column, or has a rating outside its scale.
     """
-    if not 0 < share <= 0.5:
+    file = folder / "ratings.csv"
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise BadRatings(f"{file}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadRatings(f"{file} is no CSV in UTF-8: {error}") from error
+    if not rows:
+        raise BadRatings(f"{file} holds no ratings")
+    columns = [name for name in rows[0] if name]
+    ratings = [name for name in columns if RATING.fullmatch(name)]
+    if "image" not in columns or len(ratings) != 1:
+        raise BadRatings(f"{file} needs the columns image and, say, rating_1_to_5; has {columns}")
+    photos = folder / "images" if (folder / "images").is_dir() else folder
+    return [
+        _example(row, ratings[0], photos, folder.resolve().name, f"{file}, line {line}")
+        for line, row in enumerate(rows, start=2)
+    ]
+
+
+def _example(row: Mapping[str, str], rating: str, photos: Path, source: str, at: str) -> Example:
+    lowest, highest = map(float, RATING.fullmatch(rating).groups())  # type: ignore[union-attr]
+    try:
+        value = float(row[rating])
+        fold = int(_column(row, "fold") or 0)
+    except (TypeError, ValueError) as error:
+        raise BadRatings(f"{at}: {error}") from error
+    if not lowest <= value <= highest:
+        raise BadRatings(f"{at}: a rating of {value} is not from {lowest:g} to {highest:g}")
+    image = row["image"] or ""
+    if Path(image).is_absolute() or ".." in Path(image).parts or not image:
+        raise BadRatings(f"{at}: {image!r} is not the name of a photo in the folder")
+    split = _column(row, "split")
+    if not split:
+        # A fifth to test on, the same one however the file is sorted and whatever joins it.
+        split = "test" if zlib.crc32(image.encode()) % 5 == 0 else "train"
+    return Example(
+        image=photos / image,
+        score=score_of_rating(value, lowest, highest),
+        group=row.get("group")
+        or "-".join(filter(None, (row.get(column) for column in GROUP_COLUMNS))),
+        split="train" if split == "train" else "test",
+        fold=fold,
+        source=source,
+    )
+
+
+def _column(row: Mapping[str, str], start: str) -> str:
+    return next((row[name] or "" for name in row if name and name.startswith(start)), "")
+
+
+def parts(examples: list[Example], protocol: str) -> tuple[list[int], list[int]]:
+    """Indices to train and to test on: by the published `split`, a `fold-2`, or `all` to train on.
+
+    Under a fold, sets without folds keep their split. Raises ValueError for another protocol.
+    """
+    if protocol == WHOLE:
+        return list(range(len(examples))), []
+    fold = 0
+    if protocol != SPLIT:
+        folds = {example.fold for example in examples} - {0}
+        known = [SPLIT, *(f"fold-{number}" for number in sorted(folds)), WHOLE]
+        if protocol not in known:
+            raise ValueError(f"there is no protocol {protocol!r}; there are: {', '.join(known)}")
+        fold = int(protocol.removeprefix("fold-"))
+    test = [
+        index
+        for index, example in enumerate(examples)
+        if (example.fold == fold if fold and example.fold else example.split == "test")
+    ]
+    return sorted(set(range(len(examples))) - set(test)), test
+
+
+def hold_out(
+    examples: list[Example], part: Iterable[int], share: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Indices to train and to validate on: `share` of `part`, alike in every group of every set.
+
+    The share is rounded to one in n, and at most a half; 0 holds out none.
+    """
+    if not 0 <= share <= 0.5:
         raise ValueError(f"a share of {share} leaves nothing to train or to validate on")
+    if share == 0:
+        return sorted(part), []
     groups = defaultdict(list)
-    for index, example in enumerate(examples):
-        if example.split == "train":
-            groups[example.group].append(index)
+    for index in part:
+        groups[examples[index].source, examples[index].group].append(index)
     rng = random.Random(seed)  # noqa: S311 - a reproducible split, not a secret
     train: list[int] = []
     validation: list[int] = []

@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+BASES = ("resnet18", "resnet34", "resnet50")
+LOSSES = ("distribution", "expectation")
+
+
+def choice(default: Any, why: str, among: tuple[str, ...] = ()) -> Any:
+    """A dataclass field with its default, what it is for, and what it may be."""
+    return field(default=default, metadata={"why": why, "among": among})
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One training run. Two runs of one recipe on one machine give the same weights."""
 
-    sizes: tuple[tuple[int, int], ...] = ((128, 10), (176, 6), (224, 6))
-    """(side of the crops in pixels, epochs), coarse to fine; the last is the size that serves."""
-    batch: int = 32
-    learning_rate: float = 4e-4
-    """The peak of a one-cycle schedule."""
-    weight_decay: float = 0.02
-    ema: float = 0.99
-    """Decay, a step, of the averaged weights, which are validated beside the latest."""
-    label_spread: float = 0.7
-    """Standard deviation, in points, of the distribution that stands for a mean rating."""
-    expectation_weight: float = 1.0
-    """Weight of the error of the distribution's mean, beside the divergence of its shape."""
-    mixup: float = 0.0
-    """How much pictures are blended with each other: the parameter of the Beta distribution."""
-    validation: float = 0.1
-    """Share of the training part that chooses the epoch and is not trained on."""
-    seed: int = 1
+    protocol: str = choice("split", "what is trained on: split, fold-1 …, or all")
+    base: str = choice("resnet34", "the network, one of torchvision's", BASES)
+    sizes: tuple[tuple[int, int], ...] = choice(
+        ((128, 10), (176, 4), (224, 3)),
+        "side of the crops in pixels and epochs, coarse to fine; end with 224, which serves",
+    )
+    batch: int = choice(32, "crops a step")
+    learning_rate: float = choice(4e-4, "the peak of a one-cycle schedule")
+    weight_decay: float = choice(0.02, "of AdamW")
+    ema: float = choice(0.99, "decay, a step, of the averaged weights, which are what is kept")
+    loss: str = choice(
+        "distribution",
+        "distribution: its shape and its mean (DLDL-v2); expectation: its mean alone, no spread",
+        LOSSES,
+    )
+    label_spread: float = choice(0.7, "points that the label distribution is wide (deviation)")
+    expectation_weight: float = choice(1.0, "weight of the mean's error beside the shape's")
+    stochastic_depth: float = choice(
+        0.5, "chance that a step goes around an inner block of the network (0 to 0.8)"
+    )
+    augmentation: float = choice(1.0, "strength of the jitter of place, light and colour; 0: none")
+    mixup: float = choice(0.0, "blends pictures: the parameter of the Beta distribution")
+    validation: float = choice(
+        0.05, "share of the training part that is held out: for the curves and the spread"
+    )
+    seed: int = choice(1, "of everything random")
 
     @property
     def epochs(self) -> list[int]:
         """The side of the crops in each epoch."""
         return [side for side, count in self.sizes for _ in range(count)]
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """What `to_json` wrote. Choices that it does not know took their default then."""
+        told = json.loads(text)
+        told["sizes"] = tuple((side, count) for side, count in told["sizes"])
+        return cls(**{f.name: told[f.name] for f in fields(cls) if f.name in told})
+
+    def to_json(self) -> str:
+        """As one line of JSON."""
+        return json.dumps(asdict(self))
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:

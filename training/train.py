@@ -1,210 +1,165 @@
 """Trains a scorer on a folder of crops; goes on where it was interrupted.
 
-    python -m training.train runs/scut --init ../shared/data/init/resnet34.safetensors \\
-        --out runs/resnet34-1
+    python -m training train runs/both --init ../shared/data/init/resnet34.safetensors \\
+        --out runs/resnet34-2
 
-Curves: `tensorboard --logdir runs`. The epoch that serves is the best of the last size on a
-validation part cut from the training part; the test part is not looked at.
+Curves: `tensorboard --logdir runs`. What is kept is the averaged weights after the last epoch: no
+epoch is chosen by its figures. The validation part, cut from the training part, draws the curves
+and measures the spread; the test part is not looked at.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, fields, replace
+import math
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
-from torchvision.models import ResNet34_Weights
 from tqdm import tqdm
 
-from pipeline.network import RatingNet
-from pipeline.types import Pixels
-from training.augment import resized
 from training.crop_set import CropSet, batches
-from training.metrics import SCUT_STEP, metrics
-from training.ratings import hold_out
+from training.metrics import metrics
+from training.ratings import hold_out, parts
 from training.recipe import Recipe, parse_sizes
-
-TORCHVISION = "torchvision"
-"""As --init: torchvision's ImageNet weights, where they can be downloaded."""
+from training.run import TORCHVISION, Run, rate
 
 
-def loss_of(net: RatingNet, logits: Tensor, rated: Tensor, recipe: Recipe) -> Tensor:
-    """Divergence from the label distribution plus the error of the mean (DLDL-v2)."""
-    distance = (net.bins[None] - rated[:, None]) / recipe.label_spread
-    label = torch.softmax(-(distance**2) / 2, dim=1)
-    divergence = functional.kl_div(
-        torch.log_softmax(logits.float(), dim=1), label, reduction="batchmean"
-    )
-    return divergence + recipe.expectation_weight * functional.l1_loss(
-        net.expectation(logits), rated
-    )
+class Bar:
+    """A progress bar over the whole run; a batch counts by its pixels, so that the time is true."""
 
-
-def rate(net: torch.nn.Module, crops: Pixels, side: int, device: torch.device) -> Any:
-    """Scores of served crops (n, size, size, 3) at another side, float32 (n,)."""
-    net.eval()
-    scores = []
-    with torch.inference_mode(), precision(device):
-        for start in range(0, len(crops), 64):
-            chunk = crops[start : start + 64]
-            if chunk.shape[1] != side:
-                chunk = np.stack([resized(crop, side) for crop in chunk])
-            scores.append(net(torch.from_numpy(np.array(chunk)).to(device)).float().cpu())
-    return torch.cat(scores).numpy()
-
-
-def precision(device: torch.device) -> torch.autocast:
-    """bfloat16 where the processor multiplies it, float32 elsewhere."""
-    capable = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=capable)
-
-
-def starting_weights(init: Path) -> dict[str, Tensor]:
-    """A ResNet-34's weights in float32, without a head, from a file or from torchvision's hub."""
-    if str(init) == TORCHVISION:
-        weights = dict(ResNet34_Weights.IMAGENET1K_V1.get_state_dict(progress=True))
-    else:
-        weights = load_file(init)
-    # ImageNet's head is of no use here.
-    return {k: v.float() for k, v in weights.items() if not k.startswith("fc.")}
-
-
-class Run:
-    """The state of a training run, which a checkpoint holds whole."""
-
-    def __init__(self, recipe: Recipe, steps: int, init: Path, device: torch.device) -> None:
-        torch.manual_seed(recipe.seed)
-        self.net = RatingNet()
-        missing, unexpected = self.net.backbone.load_state_dict(
-            starting_weights(init), strict=False
+    def __init__(self, recipe: Recipe, steps: int, done: int) -> None:
+        units = [steps * side**2 for side in recipe.epochs]
+        self._bar = tqdm(
+            total=sum(units),
+            initial=sum(units[:done]),
+            disable=None,
+            bar_format="{l_bar}{bar}| {elapsed} gone, {remaining} left{postfix}",
         )
-        if unexpected or set(missing) != {"fc.weight", "fc.bias"}:
-            raise SystemExit(f"{init} is not a ResNet-34: {missing=} {unexpected=}")
-        self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-        self.average = AveragedModel(self.net, multi_avg_fn=average, use_buffers=True)
-        self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.2
-        )
-        self.epoch = 0
-        self.best = -1.0
 
-    def state(self) -> dict[str, Any]:
-        """All that it takes to go on."""
-        parts = ("net", "average", "optimizer", "schedule")
-        state = {part: getattr(self, part).state_dict() for part in parts}
-        return {**state, "epoch": self.epoch, "best": self.best}
+    def step(self, side: int, loss: float) -> None:
+        """Move on by a batch."""
+        self._bar.set_postfix(loss=f"{loss:.4f}", side=side, refresh=False)
+        self._bar.update(side**2)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's state."""
-        for part in ("net", "average", "optimizer", "schedule"):
-            getattr(self, part).load_state_dict(state[part])
-        self.epoch, self.best = state["epoch"], state["best"]
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(line)
 
-
-def train_epoch(
-    run: Run, recipe: Recipe, batched: Iterator[tuple[Tensor, Tensor]], total: int, side: int
-) -> float:
-    """One pass over the training part; the mean loss."""
-    device = next(run.net.parameters()).device
-    run.net.train()
-    losses = []
-    title = f"epoch {run.epoch + 1}, {side} px"
-    progress = tqdm(batched, total=total, unit="batch", desc=title, disable=None)
-    for crops, rated in progress:
-        with precision(device):
-            logits = run.net.logits(crops.to(device))
-        loss = loss_of(run.net, logits, rated.to(device), recipe)
-        run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
-        run.schedule.step()
-        run.average.update_parameters(run.net)
-        losses.append(loss.item())
-        if not np.isfinite(losses[-1]):
-            raise SystemExit("the loss is no longer a number: try a lower --learning-rate")
-        progress.set_postfix(loss=f"{np.mean(losses):.4f}")
-    return float(np.mean(losses))
-
-
-def keep(net: torch.nn.Module, out: Path, recipe: Recipe, init: Path, epoch: str) -> None:
-    """Write the best weights so far, with what led to them."""
-    weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
-    told = {"epoch": epoch, "init": init.name, "recipe": json.dumps(asdict(recipe))}
-    save_file(weights, out / "best.safetensors", told)
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
 
 
 def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.device) -> None:
-    """Train by the recipe; leaves `best.safetensors`, `checkpoint.pt` and curves in `out`."""
+    """Train by the recipe; leaves `weights.safetensors`, `checkpoint.pt` and curves in `out`.
+
+    Raises ValueError for a protocol that the crops do not have.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    training, validation = hold_out(crops.examples, recipe.validation, recipe.seed)
-    steps = -(-len(training) // recipe.batch)
+    part, _ = parts(crops.examples, recipe.protocol)
+    training, validation = hold_out(crops.examples, part, recipe.validation, recipe.seed)
+    steps = math.ceil(len(training) / recipe.batch)
     run = Run(recipe, steps * len(recipe.epochs), init, device)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        if saved["recipe"] != json.dumps(asdict(recipe)):
+        if Recipe.from_json(saved["recipe"]) != recipe:
             raise SystemExit(f"{checkpoint} is of another recipe; choose another --out")
         run.restore(saved["run"])
         print(f"goes on after epoch {run.epoch}")
-    held_out, rated = crops.served[validation], crops.scores[validation]
-    last_side = recipe.epochs[-1]
+    bar = Bar(recipe, steps, run.epoch)
     with SummaryWriter(str(out)) as curves:
         for epoch in range(run.epoch, len(recipe.epochs)):
             side = recipe.epochs[epoch]
-            batched = batches(crops, training, recipe, epoch, side)
-            loss = train_epoch(run, recipe, batched, steps, side)
-            run.epoch = epoch + 1
+            loss = run.train_epoch(batches(crops, training, recipe, epoch, side), bar)
+            figures = validate(run, crops, validation, side)
             curves.add_scalar("loss", loss, run.epoch)
-            for weights, net in (("latest", run.net), ("averaged", run.average.module)):
-                figures = metrics(rate(net, held_out, side, device), rated, SCUT_STEP)
-                print(f"epoch {run.epoch}, {weights}: {figures}, loss {loss:.4f}", flush=True)
-                for name, figure in figures.items():
-                    curves.add_scalar(f"validation {weights}/{name}", figure, run.epoch)
-                if side == last_side and figures["pc"] > run.best:
-                    run.best = figures["pc"]
-                    keep(net, out, recipe, init, f"{run.epoch}, {weights} weights")
+            curves.add_scalar("learning rate", run.schedule.get_last_lr()[0], run.epoch)
+            for source, its in figures.items():
+                for name, figure in its.items():
+                    curves.add_scalar(f"validation {source}/{name}", figure, run.epoch)
+            curves.flush()
+            bar.say(f"epoch {run.epoch} of {len(recipe.epochs)}, {side} px: loss {loss:.4f}")
+            for source, its in figures.items():
+                bar.say(f"  {source}: {its}")
             partial = checkpoint.with_suffix(".part")
-            torch.save({"run": run.state(), "recipe": json.dumps(asdict(recipe))}, partial)
+            torch.save({"run": run.state(), "recipe": recipe.to_json()}, partial)
             partial.replace(checkpoint)
+    bar.close()
+    gain = spread_gain(run, crops, validation)
+    keep(run.average.module, out, recipe, init, gain)
+    print(f"{out / 'weights.safetensors'} is written; its spread times {gain:.3f}")
 
 
-def main() -> None:
-    """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("crops", type=Path, help="what training.crops wrote")
+def validate(
+    run: Run, crops: CropSet, validation: list[int], side: int
+) -> Mapping[str, dict[str, float]]:
+    """The averaged weights' figures on the validation part, by set, in points."""
+    if not validation:
+        return {}
+    scores, _ = rate(run.average.module, crops.served[validation], side, run.device)
+    sources = np.array([crops.examples[index].source for index in validation])
+    rated = crops.scores[validation]
+    return {
+        str(source): metrics(scores[sources == source], rated[sources == source])
+        for source in np.unique(sources)
+    }
+
+
+def spread_gain(run: Run, crops: CropSet, validation: list[int]) -> float:
+    """What the spreads are multiplied with, to fit the errors on photos that were held out.
+
+    The most likely one for normal errors: it makes the mean of (error / spread)² one.
+    """
+    if not validation or run.recipe.loss != "distribution":
+        return 1.0
+    side = run.recipe.epochs[-1]
+    scores, spreads = rate(run.average.module, crops.served[validation], side, run.device)
+    return float(np.sqrt(np.mean(((scores - crops.scores[validation]) / spreads) ** 2)))
+
+
+def keep(net: torch.nn.Module, out: Path, recipe: Recipe, init: Path, gain: float) -> None:
+    """Write the weights, with what led to them."""
+    weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    told = {"recipe": recipe.to_json(), "init": init.name, "spread_gain": json.dumps(gain)}
+    save_file(weights, out / "weights.safetensors", told)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's options."""
+    parser.add_argument("crops", type=Path, help="what `dataset` wrote")
     parser.add_argument(
-        "--init", type=Path, required=True, help=f"a ResNet-34 as safetensors, or {TORCHVISION}"
-    )
+        "--init", type=Path, required=True,
+        help=f"the network's weights as safetensors, or {TORCHVISION}",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, curves, weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, help="of the CPU; all its cores by default")
     for field in fields(Recipe):
         kind: Any = parse_sizes if field.name == "sizes" else type(field.default)
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
-    arguments = vars(parser.parse_args())
-    choices = {field.name: arguments[field.name] for field in fields(Recipe)}
-    recipe = replace(Recipe(), **choices)
-    train(
-        CropSet.open(arguments["crops"]),
-        recipe,
-        arguments["init"],
-        arguments["out"],
-        torch.device(arguments["device"]),
-    )
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=kind,
+            default=field.default,
+            choices=field.metadata["among"] or None,
+            help=f"{field.metadata['why']} ({field.default})",
+        )
 
 
-if __name__ == "__main__":
-    main()
+def main(options: argparse.Namespace) -> None:
+    """Train what the command line says."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    recipe = replace(Recipe(), **{f.name: getattr(options, f.name) for f in fields(Recipe)})
+    crops = CropSet.open(options.crops)
+    try:
+        train(crops, recipe, options.init, options.out, torch.device(options.device))
+    except ValueError as error:
+        raise SystemExit(str(error)) from error

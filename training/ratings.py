@@ -12,7 +12,7 @@ import random
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,14 @@ class Example:
     """The fold whose test part it is in, from 1; 0 without folds."""
     source: str = ""
     """The name of its set's folder."""
+    lowest: float = 1.0
+    highest: float = 10.0
+    """The ends of its panel's own scale."""
+
+    @property
+    def unit(self) -> float:
+        """A point of our scale in points of the panel's own."""
+        return (self.highest - self.lowest) / 9
 
 
 class BadRatings(ValueError):
@@ -96,6 +104,8 @@ def _example(row: Mapping[str, str], rating: str, photos: Path, source: str, at:
         split="train" if split == "train" else "test",
         fold=fold,
         source=source,
+        lowest=lowest,
+        highest=highest,
     )
 
 
@@ -103,11 +113,24 @@ def _column(row: Mapping[str, str], start: str) -> str:
     return next((row[name] or "" for name in row if name and name.startswith(start)), "")
 
 
-def parts(examples: list[Example], protocol: str) -> tuple[list[int], list[int]]:
+def parts(
+    examples: list[Example], protocol: str, sets: Sequence[str] = ()
+) -> tuple[list[int], list[int]]:
     """Indices to train and to test on: by the published `split`, a `fold-2`, or `all` to train on.
 
-    Under a fold, sets without folds keep their split. Raises ValueError for another protocol.
+    Only the examples of `sets`, where any are named, are trained on; the others are all for
+    testing. Under a fold, sets without folds keep their split. Raises ValueError for a protocol
+    or a set that there is not.
     """
+    sources = {example.source for example in examples}
+    if not sources.issuperset(sets):
+        raise ValueError(f"there is no set {sets}; there are: {', '.join(sorted(sources))}")
+    training, test = _by_protocol(examples, protocol)
+    strange = [i for i in training if sets and examples[i].source not in sets]
+    return sorted(set(training) - set(strange)), sorted(test + strange)
+
+
+def _by_protocol(examples: list[Example], protocol: str) -> tuple[list[int], list[int]]:
     if protocol == WHOLE:
         return list(range(len(examples))), []
     fold = 0

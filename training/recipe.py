@@ -20,6 +20,7 @@ class Recipe:
     """One training run. Two runs of one recipe on one machine give the same weights."""
 
     protocol: str = choice("split", "what is trained on: split, fold-1 …, or all")
+    sets: tuple[str, ...] = choice((), "the sets to train on, comma-separated; all by default")
     base: str = choice("resnet34", "the network, one of torchvision's", BASES)
     sizes: tuple[tuple[int, int], ...] = choice(
         ((128, 10), (176, 4), (224, 3)),
@@ -56,6 +57,7 @@ class Recipe:
         """What `to_json` wrote. Choices that it does not know took their default then."""
         told = json.loads(text)
         told["sizes"] = tuple((side, count) for side, count in told["sizes"])
+        told["sets"] = tuple(told.get("sets", ()))
         return cls(**{f.name: told[f.name] for f in fields(cls) if f.name in told})
 
     def to_json(self) -> str:
@@ -67,3 +69,8 @@ def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
     """`128:10,224:6` as ((128, 10), (224, 6))."""
     pairs = (part.split(":") for part in text.split(","))
     return tuple((int(side), int(count)) for side, count in pairs)
+
+
+def parse_sets(text: str) -> tuple[str, ...]:
+    """`one,other` as ("one", "other")."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from training.crop_set import CropSet, batches
 from training.metrics import metrics
 from training.ratings import hold_out, parts
-from training.recipe import Recipe, parse_sizes
+from training.recipe import Recipe, parse_sets, parse_sizes
 from training.run import TORCHVISION, Run, rate
 
 
@@ -63,7 +63,7 @@ def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.d
     Raises ValueError for a protocol that the crops do not have.
     """
     out.mkdir(parents=True, exist_ok=True)
-    part, _ = parts(crops.examples, recipe.protocol)
+    part, _ = parts(crops.examples, recipe.protocol, recipe.sets)
     training, validation = hold_out(crops.examples, part, recipe.validation, recipe.seed)
     steps = math.ceil(len(training) / recipe.batch)
     run = Run(recipe, steps * len(recipe.epochs), init, device)
@@ -143,7 +143,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="of the CPU; all its cores by default")
     for field in fields(Recipe):
-        kind: Any = parse_sizes if field.name == "sizes" else type(field.default)
+        kind: Any = {"sizes": parse_sizes, "sets": parse_sets}.get(field.name, type(field.default))
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=kind,

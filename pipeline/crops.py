@@ -9,8 +9,11 @@ from pipeline.types import Box, Pixels
 
 SIZE = 224
 """Side of a crop, in pixels."""
-CONTEXT = 1.4
-"""Side of a crop over the longer side of the face's box: hair, ears and chin belong to a face."""
+CONTEXT = 1.2
+"""Side of a crop over the longer side of the face's box: chin, ears and some hair belong to a face.
+
+What new scorers are trained with; a model's card says what it was trained with.
+"""
 
 
 def crop(pixels: Pixels, box: Box, context: float = CONTEXT, size: int = SIZE) -> Pixels:

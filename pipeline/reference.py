@@ -18,7 +18,7 @@ from pipeline.detector import pyramid
 from pipeline.errors import SettingsError
 from pipeline.models import Model
 from pipeline.network import RatingNet, SpreadLaw
-from pipeline.scorer import ratings_of
+from pipeline.scorer import context_of, ratings_of
 from pipeline.settings import DetectorSettings
 from pipeline.types import Box, Face, Pixels, Rating
 
@@ -73,6 +73,7 @@ class TorchScorer:
         self.name = model.name
         self.sha256 = model.sha256(master)
         self._batch_size = batch_size
+        self._context = context_of(model)
         self._device = device
         law = spread_law(model.card)
         net = RatingNet(model.card.get("recipe", {}).get("base", "resnet34"), law)
@@ -85,7 +86,9 @@ class TorchScorer:
         ratings = []
         for start in range(0, len(faces), self._batch_size):
             chunk = faces[start : start + self._batch_size]
-            crops = torch.from_numpy(np.stack([crop(pixels, face.box) for face in chunk]))
+            crops = torch.from_numpy(
+                np.stack([crop(pixels, face.box, self._context) for face in chunk])
+            )
             crops = crops.to(self._device)
             with torch.inference_mode():
                 scores, spreads = (rated.cpu().numpy() for rated in self._net(crops))

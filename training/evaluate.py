@@ -1,93 +1,168 @@
-"""Measures a model of `models/`, as it serves, on a rated set's test part; the card keeps it.
+"""Measures scorers as they serve: each set, its groups, calibration, spread, the worst misses.
 
-    python -m training.evaluate models/resnet34-1 --crops runs/scut
+    python -m training evaluate models/resnet34-1 --crops runs/both --out runs/evaluation
 
-Figures are those of the served graph on the crops that the service would cut. `--part validation`
-looks at the part that chose the epoch instead, and leaves the card alone.
+Figures are those of the served graph on the crops that the service would cut, on the test part of
+each model's own protocol. A set that a model was not trained on is all test: that is cross-set.
+The fold models of one recipe are reported one by one and together. A report.html holds the plots,
+figures.json the figures. With `--card` the figures go into the card of a model of the same recipe,
+such as the one that was then trained on everything.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
-from tqdm import tqdm
 
-from pipeline.models import Model, onnx_session
-from pipeline.network import RatingNet
-from pipeline.types import Pixels
+from pipeline.errors import ModelError
+from pipeline.models import Model
 from training.cards import write_card
 from training.crop_set import CropSet
-from training.metrics import SCUT_STEP, metrics
-from training.ratings import hold_out
+from training.evaluation_page import write_page
+from training.figures import Measured, detailed_figures, pooled, rounded, set_figures
+from training.measure import Task, rate, recipe_of, task_of
+from training.ratings import SPLIT, WHOLE
+from training.recipe import Recipe
 
-Scores = npt.NDArray[np.float32]
-
-
-def rate_served(model: Model, crops: Pixels) -> Scores:
-    """Scores (n,) of crops (n, 224, 224, 3) by the graph that serves."""
-    session = onnx_session(model.read(model.file("served")), threads=2)
-    batches = tqdm(np.array_split(crops, -(-len(crops) // 16)), desc="served", disable=None)
-    return np.concatenate([session.run(None, {"crops": batch})[0] for batch in batches])
+FOLDS = "folds"
 
 
-def rate_master(model: Model, crops: Pixels) -> Scores:
-    """Scores (n,) of the same crops by the master in PyTorch, float32."""
-    net = RatingNet().eval()
-    net.load_master(load_file(model.folder / model.file("master")))
-    batches = tqdm(np.array_split(crops, -(-len(crops) // 16)), desc="master", disable=None)
-    with torch.inference_mode():
-        return np.concatenate([net(torch.from_numpy(batch)).numpy() for batch in batches])
+def fold_groups(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Fold models that differ in nothing but the fold together; every other one on its own."""
+    groups = defaultdict(list)
+    for number, task in enumerate(tasks):
+        folded = task.recipe.protocol.startswith("fold-")
+        groups[replace(task.recipe, protocol=FOLDS) if folded else number].append(task)
+    return list(groups.values())
 
 
-def evaluate(model: Model, crops: CropSet, indices: list[int]) -> dict[str, Any]:
-    """The figures of those examples: overall, by group, and what int8 changes."""
-    pictures, rated = crops.served[indices], crops.scores[indices]
-    groups = np.array([crops.examples[index].group for index in indices])
-    served, master = rate_served(model, pictures), rate_master(model, pictures)
-    exact = metrics(master, rated, SCUT_STEP)
-    figures: dict[str, Any] = {
-        "examples": len(indices),
-        "scale": "errors in points of the panel's own scale, 1 to 5",
-        "served": metrics(served, rated, SCUT_STEP),
-        "float32": exact,
-        "drift": {
-            "pc": round(exact["pc"] - float(np.corrcoef(served, rated)[0, 1]), 4),
-            "mean_of_a_point": round(float(np.abs(served - master).mean()), 4),
-        },
-        "groups": {
-            str(group): metrics(served[groups == group], rated[groups == group], SCUT_STEP)
-            for group in np.unique(groups)
-        },
+def protocol_of(group: Sequence[Task], crops: CropSet) -> str:
+    """`folds` for models of every fold that there is. Raises ValueError for two of one fold."""
+    protocols = sorted(task.recipe.protocol for task in group)
+    if len(set(protocols)) < len(protocols):
+        raise ValueError(f"two of the models have one recipe and one fold: {protocols}")
+    folds = {f"fold-{example.fold}" for example in crops.examples if example.fold}
+    return FOLDS if len(group) > 1 and folds == set(protocols) else ", ".join(protocols)
+
+
+def name_of(group: Sequence[Task]) -> str:
+    """The model's name, or what the names of fold models have in common."""
+    names = [task.model.name for task in group]
+    if len(names) == 1:
+        return names[0]
+    common = os.path.commonprefix(names)  # noqa: RUF071 - letters of names, not parts of paths
+    return common.removesuffix("fold-").rstrip("-_.") or " + ".join(names)
+
+
+def check_card(model: Model, groups: Sequence[Sequence[Task]], protocols: Sequence[str]) -> None:
+    """Raise ValueError unless the figures of all these tasks belong into the model's card."""
+    for task in (task for group in groups for task in group):
+        if _kept(task.recipe) != _kept(recipe_of(model)):
+            raise ValueError(f"{task.model.name} has another recipe than {model.name}")
+    if len(set(protocols)) < len(protocols):
+        raise ValueError("a card takes the figures of one model of a protocol, not of several")
+    strange = [protocol for protocol in protocols if protocol not in (SPLIT, WHOLE, FOLDS)]
+    if strange:
+        raise ValueError(f"a card takes the figures of all folds or none, not of {strange[0]}")
+
+
+def _kept(recipe: Recipe) -> Recipe:
+    return replace(recipe, protocol=SPLIT, validation=0.0)
+
+
+def measure(group: Sequence[Task], protocol: str, crops: CropSet, threads: int) -> Measured:
+    """Rate with the models of a group; by set, those that were trained on first."""
+    rated = [rate(task, crops, threads) for task in group]
+    sets = {
+        source: pooled([its[source] for its in rated if source in its])
+        for source in {source for its in rated for source in its}
     }
-    return figures
+    return Measured(
+        name=name_of(group),
+        protocol=protocol,
+        models=tuple(task.model.name for task in group),
+        sets=dict(sorted(sets.items(), key=lambda item: (not item[1].trained, item[0]))),
+    )
 
 
-def main() -> None:
-    """Evaluate, print, and write the figures into the card."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="a folder of models/")
-    parser.add_argument("--crops", type=Path, required=True, help="what training.crops wrote")
-    parser.add_argument("--part", choices=("test", "validation"), default="test")
-    arguments = parser.parse_args()
-    model = Model.open(arguments.model)
-    crops = CropSet.open(arguments.crops)
-    if arguments.part == "test":
-        indices = [i for i, example in enumerate(crops.examples) if example.split == "test"]
-    else:
-        recipe = model.card["recipe"]
-        _, indices = hold_out(crops.examples, recipe["validation"], recipe["seed"])
-    figures = evaluate(model, crops, indices)
-    print(json.dumps(figures, indent=2))
-    if arguments.part == "test":
-        write_card(model.folder, {**model.card, "figures": {"scut-fbp5500 60/40": figures}})
+def evaluate(options: argparse.Namespace) -> None:
+    """Rate, write the report, and the card if one is named.
+
+    Raises ValueError and ModelError for models that cannot be measured or a card that may not.
+    """
+    crops = CropSet.open(options.crops)
+    tasks = [task_of(Model.open(folder), crops, options.part) for folder in options.models]
+    groups = fold_groups(tasks)
+    protocols = [protocol_of(group, crops) for group in groups]
+    card = options.card and Model.open(options.card)
+    if card:
+        if options.part != "test":
+            raise ValueError("a card takes the figures of the test part alone")
+        check_card(card, groups, protocols)
+    measured = [
+        measure(group, protocol, crops, options.threads)
+        for group, protocol in zip(groups, protocols, strict=True)
+    ]
+    write_report(measured, crops, options.part, options.out)
+    if card:
+        figures = {
+            one.protocol: {source: set_figures(its) for source, its in one.sets.items()}
+            for one in measured
+        }
+        kept = card.card.get("figures", {})
+        write_card(card.folder, {**card.card, "figures": {**kept, **rounded(figures)}})
 
 
-if __name__ == "__main__":
-    main()
+def write_report(measured: Sequence[Measured], crops: CropSet, part: str, out: Path) -> None:
+    """Write report.html and figures.json, and print the gist."""
+    names = [str(example.image) for example in crops.examples]
+    figures = [
+        {source: detailed_figures(its, names) for source, its in one.sets.items()}
+        for one in measured
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    told = [
+        {"name": one.name, "protocol": one.protocol, "models": one.models, "sets": its}
+        for one, its in zip(measured, figures, strict=True)
+    ]
+    text = json.dumps(rounded({"part": part, "measured": told}), indent=1, allow_nan=False)
+    (out / "figures.json").write_text(text + "\n", encoding="utf-8")
+    write_page(measured, figures, crops, part, out / "report.html")
+    for one, its in zip(measured, figures, strict=True):
+        for source, figure in its.items():
+            words = ", ".join(f"{name} {value:.4f}" for name, value in figure["served"].items())
+            about = f"{figure['examples']} photos{', cross-set' * figure['cross_set']}"
+            print(f"{one.name} ({one.protocol}) on {source}, {about}: {words}")
+    print(f"{out / 'report.html'} and figures.json are written")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's options."""
+    parser.add_argument("models", type=Path, nargs="+", metavar="model", help="a folder of models/")
+    parser.add_argument("--crops", type=Path, required=True, help="what `dataset` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the report")
+    parser.add_argument(
+        "--part", choices=("test", "validation"), default="test",
+        help="validation: what was held out of the training part, to compare recipes on",
+    )  # fmt: skip
+    parser.add_argument("--card", type=Path, help="a model's folder whose card takes the figures")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of the CPU; all its cores by default"
+    )
+
+
+def main(options: argparse.Namespace) -> None:
+    """Evaluate what the command line says."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        evaluate(options)
+    except (ModelError, OSError, ValueError) as error:
+        raise SystemExit(str(error)) from error

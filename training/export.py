@@ -1,72 +1,77 @@
-"""Writes a trained network as a model of `models/`: the int8 graph that serves, and its master.
+"""Writes a trained network as a model: graphs that serve, its master, and a card.
 
-    python -m training.export runs/resnet34-1 --crops runs/scut --out models/resnet34-1
+    python -m training export runs/resnet34-2 --crops runs/both --out models/resnet34-2 --lean
 
-The graph is quantised statically, per channel, as QDQ (Jacob et al., "Quantization and Training
-of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018), calibrated on
-crops of the training part; the first layer and the head stay
-in float32. `--fp32` keeps the float32 graph too. Every
-graph is checked against PyTorch on real crops before it is kept.
+`int8.onnx` serves on CPUs, `fp32.onnx` is the same graph unquantised, `program.pt2` is a
+torch.export program for engines that take one, `master.safetensors` holds the weights in float16.
+Each is checked against PyTorch on real crops, and nothing is written unless all of them pass.
+`--lean` keeps what the service needs: the int8 graph and the master.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from safetensors import safe_open
 from safetensors.torch import load_file, save
+from torch import Tensor
 
-from pipeline.crops import SIZE
+from pipeline.crops import CONTEXT, SIZE
 from pipeline.models import onnx_session
-from pipeline.network import RatingNet
+from pipeline.network import RatingNet, SpreadLaw
 from pipeline.types import Pixels
 from training.cards import write_card
 from training.crop_set import CropSet
 from training.graphs import strip
-from training.ratings import hold_out
+from training.quantize import quantize
+from training.ratings import hold_out, parts
+from training.recipe import Recipe
 
-CALIBRATION = 256
-"""Crops that show the quantiser what activations look like."""
-TOLERANCE = {"fp32": 0.001, "int8": 0.25}
-"""How far, in points, a graph's scores may lie from PyTorch's on any crop of the check."""
+CHECKED = 256
+"""Crops that each form is checked on."""
+TOLERANCE = {"fp32.onnx": 0.002, "program.pt2": 0.002, "int8.onnx": 0.4}
+"""How far, in points, scores may lie from PyTorch's on any crop of the check."""
+LEAN = ("int8.onnx", "master.safetensors")
 
-
-class Crops(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds crops to the calibration, a few at a time."""
-
-    def __init__(self, crops: Pixels) -> None:
-        self._batches: Iterator[Pixels] = iter(np.array_split(crops, -(-len(crops) // 16)))
-
-    def get_next(self) -> dict[str, Pixels] | None:
-        """The next batch, None after the last."""
-        batch = next(self._batches, None)
-        return None if batch is None else {"crops": batch}
+Rater = Callable[[Pixels], Any]
+"""From crops (n, 224, 224, 3) to scores (n,)."""
 
 
-def export_fp32(net: RatingNet, path: Path) -> None:
-    """The network as a graph from `crops`, uint8 (n, 224, 224, 3), to `scores`, float32 (n,)."""
+def example_crops() -> Tensor:
+    """What an exporter traces the network with."""
+    return torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8)
+
+
+class ScoresAlone(torch.nn.Module):
+    """A network whose spreads mean nothing, for it was not taught any, without them."""
+
+    def __init__(self, net: RatingNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, crops: Tensor) -> tuple[Tensor]:
+        """`crops`, uint8 (n, 224, 224, 3), to scores from 1 to 10, float32 (n,)."""
+        return (self.net(crops)[0],)
+
+
+def save_fp32(net: torch.nn.Module, path: Path) -> None:
+    """The network as an ONNX graph from `crops` to `scores` and, if it has them, `spreads`."""
+    names = ["scores"] if isinstance(net, ScoresAlone) else ["scores", "spreads"]
     torch.onnx.export(
         net,
-        (torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8),),
+        (example_crops(),),
         path,
         input_names=["crops"],
-        output_names=["scores"],
+        output_names=names,
         dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
         external_data=False,
         verbose=False,
@@ -74,42 +79,10 @@ def export_fp32(net: RatingNet, path: Path) -> None:
     strip(path)
 
 
-def export_int8(fp32: Path, path: Path, calibration: Pixels) -> None:
-    """The same graph with int8 convolutions."""
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(fp32, prepared, skip_symbolic_shape=True)
-        nodes = onnx.load(prepared).graph.node
-        # The first convolution sees the picture itself: in int8 it alone doubles the drift.
-        first = next(node for node in nodes if node.op_type == "Conv")
-        heads = [node.name for node in nodes if node.op_type == "Gemm"]
-        quantize_static(
-            prepared,
-            path,
-            Crops(calibration),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            op_types_to_quantize=["Conv", "Add", "Relu", "MaxPool"],
-            nodes_to_exclude=[first.name, *heads],
-        )
-    strip(path)
-
-
-def check(name: str, path: Path, net: RatingNet, crops: Pixels) -> None:
-    """Print how far the graph's scores are from PyTorch's; stop if that is too far."""
-    session = onnx_session(path.read_bytes(), threads=2)
-    drifts = []
-    for batch in np.array_split(crops, -(-len(crops) // 16)):
-        with torch.inference_mode():
-            expected = net(torch.from_numpy(batch)).numpy()
-        drifts.append(np.abs(session.run(None, {"crops": batch})[0] - expected))
-    drift = np.concatenate(drifts)
-    print(f"{name}: mean drift {drift.mean():.4f}, largest {drift.max():.4f} of a point")
-    if drift.max() > TOLERANCE[name]:
-        raise SystemExit(f"{name} strays by more than {TOLERANCE[name]}")
+def save_program(net: torch.nn.Module, path: Path) -> None:
+    """The network as a torch.export program, crops to scores and spreads, any number at once."""
+    dynamic = ({0: torch.export.Dim("crops", min=1, max=1024)},)
+    torch.export.save(torch.export.export(net, (example_crops(),), dynamic_shapes=dynamic), path)
 
 
 def save_master(net: RatingNet, path: Path) -> None:
@@ -121,54 +94,109 @@ def save_master(net: RatingNet, path: Path) -> None:
     path.write_bytes(save(weights))
 
 
-def main() -> None:
-    """Export, check, and write the card."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="what training.train wrote")
-    parser.add_argument("--crops", type=Path, required=True, help="what training.crops wrote")
-    parser.add_argument("--out", type=Path, required=True, help="a folder of models/")
-    parser.add_argument("--facts", type=Path, help="JSON with the card's words: title, licence, …")
-    parser.add_argument("--fp32", action="store_true", help="keep the float32 graph too")
-    arguments = parser.parse_args()
-    out: Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
-    best = arguments.run / "best.safetensors"
-    with safe_open(best, "pt") as file:
+def check(path: Path, crops: Pixels, expected: Pixels) -> None:
+    """Print how far the scores of a form are from PyTorch's; stop if that is too far."""
+    rater = _rater(path)
+    batches = np.array_split(crops, -(-len(crops) // 16))
+    drift = np.abs(np.concatenate([rater(batch) for batch in batches]) - expected)
+    print(f"{path.name}: mean drift {drift.mean():.4f}, largest {drift.max():.4f} of a point")
+    if drift.max() > TOLERANCE[path.name]:
+        raise SystemExit(f"{path.name} strays by more than {TOLERANCE[path.name]}")
+
+
+def _rater(path: Path) -> Rater:
+    if path.suffix == ".pt2":
+        program = torch.export.load(path).module()
+        return lambda batch: program(torch.from_numpy(batch))[0].detach().numpy()
+    session = onnx_session(path.read_bytes(), threads=torch.get_num_threads())
+    return lambda batch: session.run(["scores"], {"crops": batch})[0]
+
+
+def rate_all(net: RatingNet, crops: Pixels) -> Any:
+    """PyTorch's scores of crops (n, 224, 224, 3), float32 (n,)."""
+    with torch.inference_mode():
+        batches = np.array_split(crops, -(-len(crops) // 16))
+        return np.concatenate([net(torch.from_numpy(batch))[0].numpy() for batch in batches])
+
+
+def load_run(folder: Path, gain: float | None = None) -> tuple[RatingNet, Recipe, dict[str, str]]:
+    """The network that a run left behind, its recipe, and what else it tells.
+
+    `gain` outranks the run's own factor of the spread.
+    """
+    weights = folder / "weights.safetensors"
+    with safe_open(weights, "pt") as file:
         told: dict[str, str] = file.metadata()
-    recipe: dict[str, Any] = json.loads(told["recipe"])
-    net = RatingNet().eval()
-    save_master(_loaded(net, best), out / "master.safetensors")
+    recipe = Recipe.from_json(told["recipe"])
+    law = SpreadLaw(recipe.label_spread, gain or json.loads(told["spread_gain"]))
+    net = RatingNet(recipe.base, law).eval()
+    net.load_state_dict(load_file(weights))
+    return net, recipe, told
+
+
+def export(net: RatingNet, recipe: Recipe, crops: CropSet, out: Path) -> None:
+    """Write every form of the network to `out`, each checked. Raises SystemExit for one astray."""
+    save_master(net, out / "master.safetensors")
     # What is served is the float16 master, so that both engines run the same weights.
-    _loaded(net, out / "master.safetensors")
-    crops = CropSet.open(arguments.crops)
-    training, validation = hold_out(crops.examples, recipe["validation"], recipe["seed"])
-    count = min(CALIBRATION, len(training))
-    chosen = np.random.default_rng(recipe["seed"]).choice(training, count, replace=False)
-    export_fp32(net, out / "fp32.onnx")
-    export_int8(out / "fp32.onnx", out / "int8.onnx", crops.served[np.sort(chosen)])
-    for name in ("fp32", "int8"):
-        check(name, out / f"{name}.onnx", net, crops.served[validation])
-    if not arguments.fp32:
-        (out / "fp32.onnx").unlink()
-    facts = json.loads(arguments.facts.read_text(encoding="utf-8")) if arguments.facts else {}
+    net.load_master(load_file(out / "master.safetensors"))
+    served = net if recipe.loss == "distribution" else ScoresAlone(net)
+    training, shown = calibration_and_check(crops, recipe)
+    expected = rate_all(net, crops.served[shown])
+    save_fp32(served, out / "fp32.onnx")
+    check(out / "fp32.onnx", crops.served[shown], expected)
+    save_program(served, out / "program.pt2")
+    check(out / "program.pt2", crops.served[shown], expected)
+    quantize(out / "fp32.onnx", out / "int8.onnx", crops.served[training])
+    check(out / "int8.onnx", crops.served[shown], expected)
+
+
+def calibration_and_check(crops: CropSet, recipe: Recipe) -> tuple[list[int], list[int]]:
+    """Crops of the training part for the quantiser, and others to check on."""
+    part, _ = parts(crops.examples, recipe.protocol, recipe.sets)
+    training, validation = hold_out(crops.examples, part, recipe.validation, recipe.seed)
+    drawn = np.random.default_rng(recipe.seed).permutation(training)
+    # Without a validation part, crops that at least the quantiser has not seen.
+    others = validation or [int(index) for index in drawn[len(drawn) // 2 :]]
+    return [int(i) for i in np.sort(drawn[: len(drawn) // 2])], others[:CHECKED]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line's options."""
+    parser.add_argument("run", type=Path, help="what `train` wrote")
+    parser.add_argument("--crops", type=Path, required=True, help="what `dataset` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="the model's folder")
+    parser.add_argument("--facts", type=Path, help="JSON with the card's words: title, licence, …")
+    parser.add_argument(
+        "--spread-of", type=Path, metavar="RUN",
+        help="a run of the same recipe whose held-out part measured the spread",
+    )  # fmt: skip
+    parser.add_argument("--lean", action="store_true", help=f"only {' and '.join(LEAN)}")
+
+
+def main(options: argparse.Namespace) -> None:
+    """Export, check, and write the card."""
+    out: Path = options.out
+    gain = load_run(options.spread_of)[0].spread.gain if options.spread_of else None
+    net, recipe, told = load_run(options.run, gain)
+    crops = CropSet.open(options.crops)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        export(net, recipe, crops, Path(folder))
+        out.mkdir(parents=True, exist_ok=True)
+        for file in sorted(Path(folder).iterdir()):
+            if not options.lean or file.name in LEAN:
+                shutil.copyfile(file, out / file.name)
+    facts = json.loads(options.facts.read_text(encoding="utf-8")) if options.facts else {}
+    law = {"spread": asdict(net.spread)} if recipe.loss == "distribution" else {}
     write_card(
         out,
         {
             "kind": "scorer",
-            "init": told.get("init"),
+            "init": told["init"],
             **facts,
             "served": "int8.onnx",
             "master": "master.safetensors",
-            "recipe": recipe,
-            "epoch": told["epoch"],
+            "context": CONTEXT,
+            "recipe": json.loads(recipe.to_json()),
+            **law,
         },
     )
-
-
-def _loaded(net: RatingNet, weights: Path) -> RatingNet:
-    net.load_master(load_file(weights))
-    return net
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 from jinja2 import Environment
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from pipeline.types import Pixels
@@ -23,7 +24,7 @@ _TEMPLATE = Environment(autoescape=True).from_string("""\
 <style>
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
          color: #1b1f24; background: #fff }
-  h1, h2 { line-height: 1.2 } h2 { margin-top: 2.5rem }
+  h1, h2, h3 { line-height: 1.2 } h2 { margin-top: 2.5rem } h3 { margin-top: 1.75rem }
   table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
   th, td { padding: .25rem .75rem; border-bottom: 1px solid #d0d7de; text-align: right }
   th:first-child, td:first-child { text-align: left }
@@ -35,6 +36,7 @@ _TEMPLATE = Environment(autoescape=True).from_string("""\
 <h1>{{ title }}</h1>
 {% for kind, value in parts %}
 {% if kind == "heading" %}<h2>{{ value }}</h2>
+{% elif kind == "subheading" %}<h3>{{ value }}</h3>
 {% elif kind == "paragraph" %}<p>{{ value }}</p>
 {% elif kind == "list" %}<ul>{% for item in value %}<li>{{ item }}</li>{% endfor %}</ul>
 {% elif kind == "table" %}<div class="table"><table>
@@ -62,6 +64,10 @@ class Page:
         """Start a section."""
         self._parts.append(("heading", text))
 
+    def subheading(self, text: str) -> None:
+        """Start a part of a section."""
+        self._parts.append(("subheading", text))
+
     def paragraph(self, text: str) -> None:
         """Say something."""
         self._parts.append(("paragraph", text))
@@ -80,8 +86,9 @@ class Page:
     def figure(self, figure: Figure, caption: str) -> None:
         """A plot of matplotlib's, as SVG."""
         file = io.BytesIO()
-        # Without a date, so that the same figures give the same page.
-        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        # Without a date or random names, so that the same figures give the same page.
+        with rc_context({"svg.hashsalt": "attrai"}):
+            figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
         self._parts.append(("figure", (_embedded("svg+xml", file.getvalue()), caption)))
 
     def faces(self, pictures: Iterable[tuple[Pixels, str]]) -> None:

@@ -32,12 +32,12 @@ lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/mypy
 
 train: $(VENV)/dev.stamp ## crops, training, export, evaluation (DATA=… for the photos)
-	$(BIN)/python -m training.crops $(DATA)/scut-fbp5500 --out runs/scut
-	$(BIN)/python -m training.train runs/scut --init $(DATA)/init/resnet34.safetensors \
-		--out runs/resnet34-1
-	$(BIN)/python -m training.export runs/resnet34-1 --crops runs/scut --out models/resnet34-1 \
-		--facts training/facts/resnet34-1.json
-	$(BIN)/python -m training.evaluate models/resnet34-1 --crops runs/scut
+	$(BIN)/python -m training dataset $(DATA)/scut-fbp5500 $(DATA)/mebeauty --out runs/crops
+	$(BIN)/python -m training train runs/crops --init $(DATA)/init/resnet34.safetensors \
+		--out runs/split
+	$(BIN)/python -m training export runs/split --crops runs/crops --out runs/models/split
+	$(BIN)/python -m training evaluate runs/models/split --crops runs/crops \
+		--out runs/evaluation --card runs/models/split
 
 lock: ## pin every dependency anew, by hash
 	$(PYTHON) -m venv $(VENV)/lock

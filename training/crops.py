@@ -22,6 +22,7 @@ from pipeline.models import Model
 from pipeline.photo import read_photo
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Box, Pixels
+from training.doubles import fingerprint
 from training.ratings import Example
 
 WIDE_SIZE = 288
@@ -38,6 +39,10 @@ class Sight:
     faces: int = 0
     side: float = 0.0
     """Longer side of the largest face's box, in pixels of the photo as it was decoded."""
+    missing: bool = False
+    """Whether there is no such file."""
+    fingerprint: bytes = b""
+    """The whole photo's, of `doubles.fingerprint`."""
 
 
 def middle(pixels: Pixels) -> Box:
@@ -53,6 +58,8 @@ def cut(examples: list[Example], out: Path) -> list[Sight]:
     A photo without a face found is cut around its middle: a protocol may not lose its hard cases.
     """
     out.mkdir(parents=True, exist_ok=True)
+    # Crops of a cut that stops half-way must not pass for those of the last one.
+    (out / "index.json").unlink(missing_ok=True)
     detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=2)
     served, wide = (
         open_memmap(out / f"{name}.npy", "w+", np.uint8, (len(examples), size, size, 3))
@@ -63,6 +70,9 @@ def cut(examples: list[Example], out: Path) -> list[Sight]:
     for example in tqdm(examples, unit="photo", desc="crops", disable=None):
         try:
             pixels = read_photo(example.image.read_bytes(), PhotoSettings()).pixels
+        except FileNotFoundError:
+            sights.append(Sight(example, "there is no such file", missing=True))
+            continue
         except OSError as error:
             sights.append(Sight(example, error.strerror or "cannot be read"))
             continue
@@ -75,7 +85,7 @@ def cut(examples: list[Example], out: Path) -> list[Sight]:
         wide[row] = crops.crop(pixels, box, WIDE_CONTEXT, WIDE_SIZE)
         row += 1
         side = max(box.width, box.height) if faces else 0.0
-        sights.append(Sight(example, "", len(faces), side))
+        sights.append(Sight(example, "", len(faces), side, fingerprint=fingerprint(pixels)))
     served.flush()
     wide.flush()
     _write_index(out, (sight.example for sight in sights if not sight.problem))

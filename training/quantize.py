@@ -104,8 +104,8 @@ def _fit_head(fp32: Path, int8: Path, crops: Pixels) -> None:
 
 
 def _head(model: onnx.ModelProto) -> onnx.NodeProto:
-    (head,) = [node for node in model.graph.node if node.op_type == "Gemm"]
-    return head
+    heads: list[onnx.NodeProto] = [node for node in model.graph.node if node.op_type == "Gemm"]
+    return heads[-1]
 
 
 def _head_runs(path: Path, crops: Pixels) -> tuple[Float64, Float64]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 RATING = re.compile(r"rating_(\d+(?:\.\d+)?)_to_(\d+(?:\.\d+)?)")
 GROUP_COLUMNS = ("gender", "ethnicity")
+SPLITS = ("train", "val", "test")
 WHOLE, SPLIT = "all", "split"
 """Protocols beside `fold-1`, `fold-2`, …: train on everything, or on the published split."""
 
@@ -62,33 +63,39 @@ def read_set(folder: Path) -> list[Example]:
     file = folder / "ratings.csv"
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(csv.DictReader(lines))
+            reader = csv.DictReader(lines)
+            rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise BadRatings(f"{file}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadRatings(f"{file} is no CSV in UTF-8: {error}") from error
     if not rows:
         raise BadRatings(f"{file} holds no ratings")
-    columns = [name for name in rows[0] if name]
+    columns = [name for name in rows[0][1] if name]
     ratings = [name for name in columns if RATING.fullmatch(name)]
     if "image" not in columns or len(ratings) != 1:
         raise BadRatings(f"{file} needs the columns image and, say, rating_1_to_5; has {columns}")
     photos = folder / "images" if (folder / "images").is_dir() else folder
     return [
         _example(row, ratings[0], photos, folder.resolve().name, f"{file}, line {line}")
-        for line, row in enumerate(rows, start=2)
+        for line, row in rows
     ]
 
 
 def _example(row: Mapping[str, str], rating: str, photos: Path, source: str, at: str) -> Example:
     lowest, highest = map(float, RATING.fullmatch(rating).groups())  # type: ignore[union-attr]
+    if lowest >= highest:
+        raise BadRatings(f"{at}: {rating} does not go from a lower rating to a higher one")
     try:
         value = float(row[rating])
-        fold = int(_column(row, "fold") or 0)
+        fold = _column(row, "fold")
+        number = int(fold or 0)
     except (TypeError, ValueError) as error:
         raise BadRatings(f"{at}: {error}") from error
     if not lowest <= value <= highest:
         raise BadRatings(f"{at}: a rating of {value} is not from {lowest:g} to {highest:g}")
+    if fold and number < 1:
+        raise BadRatings(f"{at}: there is no fold {fold}; they are counted from 1")
     image = row["image"] or ""
     if Path(image).is_absolute() or ".." in Path(image).parts or not image:
         raise BadRatings(f"{at}: {image!r} is not the name of a photo in the folder")
@@ -96,13 +103,15 @@ def _example(row: Mapping[str, str], rating: str, photos: Path, source: str, at:
     if not split:
         # A fifth to test on, the same one however the file is sorted and whatever joins it.
         split = "test" if zlib.crc32(image.encode()) % 5 == 0 else "train"
+    if split not in SPLITS:
+        raise BadRatings(f"{at}: a split of {split!r} is none of {', '.join(SPLITS)}")
     return Example(
         image=photos / image,
         score=score_of_rating(value, lowest, highest),
         group=row.get("group")
         or "-".join(filter(None, (row.get(column) for column in GROUP_COLUMNS))),
         split="train" if split == "train" else "test",
-        fold=fold,
+        fold=number,
         source=source,
         lowest=lowest,
         highest=highest,
@@ -123,8 +132,8 @@ def parts(
     or a set that there is not.
     """
     sources = {example.source for example in examples}
-    if not sources.issuperset(sets):
-        raise ValueError(f"there is no set {sets}; there are: {', '.join(sorted(sources))}")
+    if unknown := [name for name in sets if name not in sources]:
+        raise ValueError(f"there is no set {unknown[0]!r}; there are: {', '.join(sorted(sources))}")
     training, test = _by_protocol(examples, protocol)
     strange = [i for i in training if sets and examples[i].source not in sets]
     return sorted(set(training) - set(strange)), sorted(test + strange)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from pipeline.__main__ import find_photos
 from pipeline.crops import crop
 from pipeline.detector import OnnxDetector
-from pipeline.errors import PhotoError
+from pipeline.errors import ModelError, PhotoError
 from pipeline.models import Model
 from pipeline.photo import read_photo
 from pipeline.scorer import OnnxScorer
@@ -48,18 +48,20 @@ def rate_both(folder: Path, scorers: tuple[OnnxScorer, OnnxScorer]) -> Iterator[
     """Every face of every photo below the folder; photos that cannot be read are named."""
     detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=2)
     for path, place in tqdm(list(find_photos([folder])), unit="photo", disable=None):
+        # A name that is not UTF-8 could be written nowhere.
+        name = str(place).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         try:
             pixels = read_photo(path.read_bytes(), PhotoSettings()).pixels
         except (OSError, PhotoError) as error:
-            tqdm.write(f"{place}: {error}")
+            tqdm.write(f"{name}: {error}")
             continue
         faces = detector.detect(pixels)
         if not faces:
-            tqdm.write(f"{place}: no face")
+            tqdm.write(f"{name}: no face")
             continue
         first, second = (scorer.rate(pixels, faces) for scorer in scorers)
         for number, (face, *ratings) in enumerate(zip(faces, first, second, strict=True), start=1):
-            yield Pair(str(place), number, crop(pixels, face.box), (ratings[0], ratings[1]))
+            yield Pair(name, number, crop(pixels, face.box), (ratings[0], ratings[1]))
 
 
 def told(rating: Rating) -> str:
@@ -108,9 +110,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Rate, print and write the page."""
-    models = [Model.open(folder) for folder in options.models]
+    try:
+        models = [Model.open(folder) for folder in options.models]
+        scorers = [OnnxScorer(model, batch_size=16, threads=2) for model in models]
+    except ModelError as error:
+        raise SystemExit(str(error)) from error
     names = [model.name for model in models]
-    scorers = tuple(OnnxScorer(model, batch_size=16, threads=2) for model in models)
     pairs = []
     for pair in rate_both(options.photos, (scorers[0], scorers[1])):
         first, second = map(told, pair.ratings)

@@ -60,13 +60,15 @@ class Bar:
 def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.device) -> None:
     """Train by the recipe; leaves `weights.safetensors`, `checkpoint.pt` and curves in `out`.
 
-    Raises ValueError for a protocol that the crops do not have.
+    Raises ValueError for a protocol that the crops do not have, or that leaves nothing to train on.
     """
-    out.mkdir(parents=True, exist_ok=True)
     part, _ = parts(crops.examples, recipe.protocol, recipe.sets)
     training, validation = hold_out(crops.examples, part, recipe.validation, recipe.seed)
+    if not training:
+        raise ValueError(f"under the protocol {recipe.protocol!r} there is nothing to train on")
     steps = math.ceil(len(training) / recipe.batch)
     run = Run(recipe, steps * len(recipe.epochs), init, device)
+    out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -158,8 +160,8 @@ def main(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = replace(Recipe(), **{f.name: getattr(options, f.name) for f in fields(Recipe)})
-    crops = CropSet.open(options.crops)
     try:
+        crops = CropSet.open(options.crops)
         train(crops, recipe, options.init, options.out, torch.device(options.device))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error

@@ -25,7 +25,7 @@ from pipeline.types import Pixels
 
 Captured = pytest.CaptureFixture[str]
 Run = Callable[..., int]
-HEADER = ["file", "face", "x", "y", "width", "height", "confidence", "score"]
+HEADER = ["file", "face", "x", "y", "width", "height", "confidence", "score", "spread"]
 
 
 @pytest.fixture
@@ -131,10 +131,13 @@ def test_csv_has_a_row_a_face_and_one_for_a_photo_without(
         [result["file"], str(number), *map(str, figures)]
         for result in expected
         for number, figures in [
-            (index, [*face["box"].values(), face["confidence"], face["score"]])
+            (
+                index,
+                [*face["box"].values(), face["confidence"], face["score"], face["spread"] or ""],
+            )
             for index, face in enumerate(result["faces"], start=1)
         ]
-        or [(0, [""] * 6)]
+        or [(0, [""] * 7)]
     ]
     out = tmp_path / "out.csv"
     assert run(album, "--csv", out) == 0

@@ -66,7 +66,7 @@ def test_the_answer_is_the_contracts(
     assert answer["image"] == {"width": 512, "height": 512}
     assert set(answer["timing_ms"]) == {"decode", "detect", "score"}
     (face,) = answer["faces"]
-    assert set(face) == {"box", "confidence", "landmarks", "score"}
+    assert set(face) == {"box", "confidence", "landmarks", "score", "spread"}
     assert 160 < face["box"]["x"] < 200
     assert 70 < face["box"]["width"] < 110
     assert set(face["landmarks"]) == {"left_eye", "right_eye", "nose", "mouth_left", "mouth_right"}

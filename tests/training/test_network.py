@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,13 +14,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchvision.models import resnet34
 
-from pipeline.network import HIGHEST, LOWEST, RatingNet
+from pipeline.network import HIGHEST, LEAST_SPREAD, LOWEST, RatingNet, SpreadLaw
 from pipeline.settings import ROOT
 from training.crop_set import CropSet, batches
+from training.depth import make_depth_stochastic
 from training.export import save_master
 from training.ratings import Example
 from training.recipe import Recipe, parse_sizes
-from training.train import Run, loss_of
+from training.run import Run, loss_of
 
 INIT = ROOT.parent / "shared" / "data" / "init" / "resnet34.safetensors"
 CPU = torch.device("cpu")
@@ -67,9 +70,10 @@ def test_scores_never_leave_the_scale(net: RatingNet) -> None:
 
 def test_forward_is_the_expectation_of_the_logits(net: RatingNet, crops: Tensor) -> None:
     with torch.inference_mode():
-        scores = net(crops)
+        scores, spreads = net(crops)
         assert torch.equal(scores, net.expectation(net.logits(crops)))
-    assert scores.shape == (3,)
+    assert scores.shape == spreads.shape == (3,)
+    assert (spreads > 0).all()
     assert scores.dtype == torch.float32
 
 
@@ -110,7 +114,7 @@ def test_refuses_to_start_from_another_network(tmp_path: Path, change: str) -> N
     else:
         weights["layer5.0.conv1.weight"] = torch.zeros(1)
     save_file(weights, tmp_path / "init.safetensors")
-    with pytest.raises(SystemExit, match="is not a ResNet-34"):
+    with pytest.raises(SystemExit, match="is not a resnet34"):
         Run(Recipe(), 10, tmp_path / "init.safetensors", CPU)
 
 
@@ -127,7 +131,7 @@ def test_a_float16_master_gives_the_same_scores_again(
     assert master.keys() == again.keys()
     assert all(torch.equal(tensor, again[name]) for name, tensor in master.items())
     with torch.inference_mode():
-        assert torch.allclose(net(crops), other(crops), atol=0.02)
+        assert torch.allclose(net(crops)[0], other(crops)[0], atol=0.02)
     assert all(tensor.is_floating_point() for tensor in other.parameters())
 
 
@@ -177,3 +181,53 @@ def test_an_epoch_shows_every_example_once_and_anew() -> None:
 
 def test_sizes_say_the_side_of_each_epoch() -> None:
     assert Recipe(sizes=parse_sizes("128:2,224:1")).epochs == [128, 128, 224]
+
+
+def test_the_spread_is_what_the_distribution_is_wider_than_its_label() -> None:
+    net = RatingNet(spread=SpreadLaw(label=0.7, gain=1.5))
+
+    def spread(width: float) -> float:
+        logits = -(((net.bins - 5.5) / width) ** 2)[None] / 2
+        return float(net.read(logits)[1])
+
+    assert spread(0.7) == pytest.approx(1.5 * LEAST_SPREAD, rel=1e-3)
+    assert spread((0.7**2 + 0.8**2) ** 0.5) == pytest.approx(1.5 * 0.8, rel=1e-3)
+
+
+def test_the_average_runs_its_own_blocks_whatever_the_steps_go_around(tmp_path: Path) -> None:
+    weights = {k: v for k, v in resnet34().state_dict().items() if not k.startswith("fc.")}
+    save_file(weights, tmp_path / "init.safetensors")
+    run = Run(Recipe(stochastic_depth=0.5), 10, tmp_path / "init.safetensors", CPU)
+    crops = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    average = cast(RatingNet, run.average.module).eval()
+    with torch.inference_mode():
+        before = average.logits(crops)
+        assert torch.equal(before, run.net.eval().logits(crops))
+        run.net.backbone.layer3[2].conv1.weight.zero_()
+        assert torch.equal(average.logits(crops), before)
+        assert not torch.equal(run.net.logits(crops), before)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5])
+def test_steps_go_around_inner_blocks_by_chance_and_inference_never(chance: float) -> None:
+    torch.manual_seed(1)
+    net = resnet34()
+    plain = copy.deepcopy(net).eval()
+    make_depth_stochastic(net, chance)
+    runs: list[int] = []
+    net.layer3[2].bn2.register_forward_hook(lambda *_: runs.append(1))
+    with torch.no_grad():
+        for _ in range(40):
+            net(torch.zeros(2, 3, 32, 32))
+    assert (len(runs) == 40) == (chance == 0)
+    assert len(runs) >= 8
+    net.load_state_dict(plain.state_dict())
+    pictures = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(net.eval()(pictures), plain(pictures))
+
+
+def test_a_recipe_survives_its_json_and_old_ones_take_defaults() -> None:
+    recipe = Recipe(sets=("a", "b"), sizes=((64, 1),), stochastic_depth=0.2)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.from_json('{"sizes": [[64, 2]], "batch": 8}') == Recipe(sizes=((64, 2),), batch=8)

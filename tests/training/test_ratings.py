@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.settings import ROOT
 from training.metrics import SCUT_STEP, metrics
-from training.ratings import Example, hold_out, read_scut, score_of_rating
+from training.ratings import BadRatings, Example, hold_out, parts, read_set, score_of_rating
 
 SCUT = ROOT.parent / "shared" / "data" / "scut-fbp5500"
 COLUMNS = ("image", "rating_1_to_5", "group", "fold_5cv", "split_60_40")
@@ -35,6 +35,10 @@ def scores(examples: list[Example], indices: list[int], group: str) -> list[floa
     return [examples[i].score for i in indices if examples[i].group == group]
 
 
+def training(examples: list[Example]) -> list[int]:
+    return parts(examples, "split")[0]
+
+
 def assert_spread_alike(examples: list[Example], train: list[int], held_out: list[int]) -> None:
     for group in {example.group for example in examples}:
         ours, theirs = scores(examples, held_out, group), scores(examples, train, group)
@@ -55,23 +59,25 @@ def test_reads_scuts_columns(tmp_path: Path) -> None:
     rows = [("AF1.jpg", "2.333333", "AF", "2", "test"), ("CM7.jpg", "5.0", "CM", "4", "train")]
     with (tmp_path / "ratings.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
-    first, second = read_scut(tmp_path)
-    assert first.image == tmp_path / "images" / "AF1.jpg"
+    first, second = read_set(tmp_path)
+    assert first.image == tmp_path / "AF1.jpg"
     assert first.score == pytest.approx(4.0, abs=1e-5)
     assert (first.group, first.split) == ("AF", "test")
-    assert second == Example(tmp_path / "images" / "CM7.jpg", 10.0, "CM", "train")
+    name = tmp_path.name
+    assert second == Example(tmp_path / "CM7.jpg", 10.0, "CM", "train", 4, name, 1.0, 5.0)
+    assert second.unit == pytest.approx(SCUT_STEP)
 
 
 def test_reads_the_published_set() -> None:
     if not SCUT.exists():
         pytest.skip(f"no {SCUT.relative_to(ROOT.parent)}, which no clone of this repository holds")
-    examples = read_scut(SCUT)
+    examples = read_set(SCUT)
     assert Counter(example.split for example in examples) == {"train": 3300, "test": 2200}
     assert Counter(e.group for e in examples) == {"AF": 2000, "AM": 2000, "CF": 750, "CM": 750}
     assert all(1 < example.score < 10 for example in examples)
     assert len({example.image for example in examples}) == 5500
     assert all(example.image.is_file() for example in examples[::500])
-    train, held_out = hold_out(examples, 0.1, seed=1)
+    train, held_out = hold_out(examples, parts(examples, "split")[0], 0.1, seed=1)
     assert len(train) + len(held_out) == 3300
     assert len(held_out) == pytest.approx(330, abs=4)
     assert_spread_alike(examples, train, held_out)
@@ -79,7 +85,7 @@ def test_reads_the_published_set() -> None:
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.2, 0.25, 0.5])
 def test_holds_out_about_the_share_in_every_group(rated: list[Example], share: float) -> None:
-    train, held_out = hold_out(rated, share, seed=1)
+    train, held_out = hold_out(rated, training(rated), share, seed=1)
     for group, count in GROUPS.items():
         both = len(scores(rated, train, group)), len(scores(rated, held_out, group))
         assert sum(both) == count * 4 // 5
@@ -87,7 +93,7 @@ def test_holds_out_about_the_share_in_every_group(rated: list[Example], share: f
 
 
 def test_parts_are_disjoint_and_leave_the_test_part_alone(rated: list[Example]) -> None:
-    train, held_out = hold_out(rated, 0.1, seed=1)
+    train, held_out = hold_out(rated, training(rated), 0.1, seed=1)
     assert len(set(train)) == len(train)
     assert len(set(held_out)) == len(held_out)
     assert not set(train) & set(held_out)
@@ -97,12 +103,14 @@ def test_parts_are_disjoint_and_leave_the_test_part_alone(rated: list[Example]) 
 
 def test_both_parts_have_the_same_spread_of_scores(rated: list[Example]) -> None:
     for seed in range(5):
-        assert_spread_alike(rated, *hold_out(rated, 0.1, seed))
+        assert_spread_alike(rated, *hold_out(rated, training(rated), 0.1, seed))
 
 
 def test_the_seed_and_nothing_else_decides_who_is_held_out(rated: list[Example]) -> None:
-    assert hold_out(rated, 0.1, seed=1) == hold_out(list(rated), 0.1, seed=1)
-    chosen = [set(hold_out(rated, 0.1, seed)[1]) for seed in range(4)]
+    assert hold_out(rated, training(rated), 0.1, seed=1) == hold_out(
+        list(rated), training(rated), 0.1, seed=1
+    )
+    chosen = [set(hold_out(rated, training(rated), 0.1, seed)[1]) for seed in range(4)]
     assert all(
         len(one & other) < 0.4 * len(one)
         for number, one in enumerate(chosen)
@@ -138,3 +146,62 @@ def test_perfect_and_reversed_predictions() -> None:
     assert metrics(rated, rated) == {"pc": 1, "mae": 0, "rmse": 0}
     assert metrics(-rated, rated)["pc"] == -1
     assert metrics(rated + 1, rated) == {"pc": 1, "mae": 1, "rmse": 1}
+
+
+def test_protocols_part_the_examples() -> None:
+    rated = [
+        Example(Path(f"{number}.jpg"), 5, split="test" if number % 4 == 0 else "train",
+                fold=1 + number % 5 if number < 20 else 0, source="a" if number < 20 else "b")
+        for number in range(40)
+    ]  # fmt: skip
+    by_split, by_fold, whole = (parts(rated, name) for name in ("split", "fold-2", "all"))
+    assert by_split[1] == list(range(0, 40, 4))
+    assert by_fold[1] == [*range(1, 20, 5), *range(20, 40, 4)]
+    assert whole == (list(range(40)), [])
+    for train, test in (by_split, by_fold):
+        assert sorted(train + test) == list(range(40))
+    assert parts(rated, "split", ("a",))[1] == [*range(0, 20, 4), *range(20, 40)]
+    for bad in (("fold-6", ()), ("halves", ()), ("split", ("c",))):
+        with pytest.raises(ValueError, match="there is no"):
+            parts(rated, *bad)
+
+
+def test_a_set_without_a_split_gets_a_lasting_fifth_to_test_on(tmp_path: Path) -> None:
+    names = [f"photo{number}.jpg" for number in range(200)]
+
+    def split(listed: list[str]) -> dict[str, str]:
+        rows = "".join(f"{name},{number % 100 + 1}\n" for number, name in enumerate(listed))
+        (tmp_path / "ratings.csv").write_text(f"image,rating_1_to_100\n{rows}", encoding="utf-8")
+        return {example.image.name: example.split for example in read_set(tmp_path)}
+
+    first = split(names)
+    assert split(names[::-1]) == first
+    assert split(names[50:]) == {name: first[name] for name in names[50:]}
+    assert 20 <= Counter(first.values())["test"] <= 60
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("image,rating_1_to_5\n", "no ratings"),
+        ("image,rating\na.jpg,3\n", "needs the columns"),
+        ("photo,rating_1_to_5\na.jpg,3\n", "needs the columns"),
+        ("image,rating_1_to_5\na.jpg,3\nb.jpg,six\n", "line 3"),
+        ("image,rating_1_to_5\na.jpg,5.1\n", "not from 1 to 5"),
+        ("image,rating_1_to_5\na.jpg,nan\n", "not from 1 to 5"),
+        ("image,rating_1_to_5\n../a.jpg,3\n", "not the name of a photo"),
+        ("image,rating_1_to_5,fold\na.jpg,3,x\n", "line 2"),
+        ("image,rating_1_to_5,split\na.jpg,3,elsewhere\n", "none of"),
+    ],
+)
+def test_ratings_that_cannot_be_are_refused_with_their_place(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    (tmp_path / "ratings.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(BadRatings, match=why):
+        read_set(tmp_path)
+
+
+def test_a_folder_without_ratings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRatings, match="No such file"):
+        read_set(tmp_path)

@@ -23,7 +23,7 @@ class Recipe:
     sets: tuple[str, ...] = choice((), "the sets to train on, comma-separated; all by default")
     base: str = choice("resnet34", "the network, one of torchvision's", BASES)
     sizes: tuple[tuple[int, int], ...] = choice(
-        ((128, 10), (176, 4), (224, 2)),
+        ((128, 10), (176, 6), (224, 6)),
         "side of the crops in pixels and epochs, coarse to fine; end with 224, which serves",
     )
     batch: int = choice(32, "crops a step")

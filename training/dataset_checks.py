@@ -91,7 +91,7 @@ def check(sights: list[Sight], crops: Pixels) -> Findings:
     """Look for what is there twice; `crops` (n, side, side, 3) are of the sights that were read."""
     read = [sight for sight in sights if not sight.problem]
     examples = [sight.example for sight in read]
-    tests = tested_rows(examples)
+    tests = rows_tested(examples)
     pairs = [
         Pair(double, one, other, leaks((double.one, double.other), examples, tests))
         for double in find_doubles(crops, [sight.fingerprint for sight in read])
@@ -105,7 +105,7 @@ def check(sights: list[Sight], crops: Pixels) -> Findings:
 
 
 def repeats(sights: Sequence[Sight], tests: Mapping[str, frozenset[int]]) -> list[Repeat]:
-    """Photos that are listed more than once; `tests` as of `tested_rows`, of what was read."""
+    """Photos that are listed more than once; `tests` as of `rows_tested`, of what was read."""
     listed: dict[object, list[Sight]] = defaultdict(list)
     rows: dict[object, list[int]] = defaultdict(list)
     for sight in sights:
@@ -120,7 +120,7 @@ def repeats(sights: Sequence[Sight], tests: Mapping[str, frozenset[int]]) -> lis
     ]
 
 
-def tested_rows(examples: list[Example]) -> dict[str, frozenset[int]]:
+def rows_tested(examples: list[Example]) -> dict[str, frozenset[int]]:
     """The rows that are tested on, by protocol: the published split, and each fold."""
     folds = sorted({example.fold for example in examples} - {0})
     protocols = [SPLIT, *(f"fold-{fold}" for fold in folds)]

@@ -109,16 +109,21 @@ def _twice(page: Page, report: Report) -> None:
         "compressed anew, or another shot of the same moment that can hardly be told from it. "
         "Candidates have close perceptual hashes (256-bit pHash) of the photo or of the crop; they "
         "count if the two faces, laid on one another by an affine map, correlate in their details "
-        f"with {LIKENESS} or more. Retouched copies and copies cropped close to the face may be "
-        "missed. Other photos of the same person are not looked for. Nothing is left out: remove "
-        "from the ratings file what should not be there."
+        f"with {LIKENESS} or more. Missed are most retouched copies, and about one in five of "
+        "those whose margins were cut away. Other photos of a person are not looked for. Nothing "
+        "is left out of the crops: take out of the ratings file what should not be there."
     )
     leaks = leak_counts(findings)
     if leaks:
         page.bullets(f"{count:,} leak under {protocol}." for protocol, count in leaks.items())
         page.paragraph(
             "A double leaks under a protocol that trains on one of the two and tests on the other, "
-            f"and flatters its figures; {CROSS_SET}: when one set is trained on and another tested."
+            "and flatters its figures."
+            + (
+                f" {CROSS_SET}: one set is trained on, another tested."
+                if CROSS_SET in leaks
+                else ""
+            )
         )
     if findings.repeats:
         page.subheading(f"Listed more than once: {len(findings.repeats):,}")

@@ -25,7 +25,7 @@ from training.dataset_checks import SMALL, Findings, Pair, Repeat
 from training.ratings import SPLIT, Example
 
 SIDES = (10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453, 640, 905, 1280)
-"""Edges of the bins of face sizes, in pixels, half an octave each; 160 fills a crop as it is."""
+"""Edges of the bins of face sizes, in pixels, half an octave each."""
 
 
 @dataclass(frozen=True, eq=False)

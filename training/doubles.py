@@ -19,21 +19,25 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from pipeline.crops import CONTEXT
 from pipeline.types import Pixels
 
 HASH_SIZE = 16
 BITS = HASH_SIZE**2
-PHOTO_LIMIT, CROP_LIMIT = 40, 56
-"""Bits of 256 that may differ: copies of a photo differ in 20 at most, but where a photo has been
-cropped only the crops are alike, and the detector does not put its box in quite the same place."""
-LIKENESS = 0.89
-"""From where two faces count as one picture. Measured on 7,489 portraits: the likest two faces that
-were not of one person had 0.878; mirrored, compressed, shrunk and brightened copies from 0.98."""
+PHOTO_LIMIT, CROP_LIMIT = 40, 64
+"""Bits of 256 that may differ. Copies of a whole photo differ in 20 at most; of one whose margins
+were cut away only the crops are alike, and the detector does not put its box in quite the same
+place: this finds about four of five."""
+LIKENESS = 0.9
+"""From where two faces count as one picture. Among 7,489 portraits, the likest two of different
+people had 0.89; mirrored, shrunk, brightened and compressed copies have 0.93 or more."""
 CHUNK = 256
-SIDE = 112
-FACE = slice(round(0.3 * SIDE), round(0.7 * SIDE))
-"""Eyes to mouth, in the middle of a crop: an oval mask's outline, which many portraits share, is
-not to count."""
+FACE_SIDE = 80
+"""Pixels of a face's box at which two faces are compared: what copies keep, and nothing finer."""
+SIDE = round(FACE_SIDE * CONTEXT)
+_EDGE = round((SIDE - 0.56 * FACE_SIDE) / 2)
+MIDDLE = slice(_EDGE, SIDE - _EDGE)
+"""Eyes to mouth: the outline of an oval mask, which many portraits share, is not to count."""
 
 Grey = npt.NDArray[np.float32]
 
@@ -94,7 +98,7 @@ def likeness(one: Pixels, other: Pixels) -> float:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
     return _correlation(
-        _detail(still)[FACE, FACE], _detail(np.asarray(moved, np.float32))[FACE, FACE]
+        _detail(still)[MIDDLE, MIDDLE], _detail(np.asarray(moved, np.float32))[MIDDLE, MIDDLE]
     )
 
 

@@ -57,6 +57,7 @@ class ScoresAlone(torch.nn.Module):
     def __init__(self, net: RatingNet) -> None:
         super().__init__()
         self.net = net
+        self.train(net.training)
 
     def forward(self, crops: Tensor) -> tuple[Tensor]:
         """`crops`, uint8 (n, 224, 224, 3), to scores from 1 to 10, float32 (n,)."""
@@ -82,7 +83,11 @@ def save_fp32(net: torch.nn.Module, path: Path) -> None:
 def save_program(net: torch.nn.Module, path: Path) -> None:
     """The network as a torch.export program, crops to scores and spreads, any number at once."""
     dynamic = ({0: torch.export.Dim("crops", min=1, max=1024)},)
-    torch.export.save(torch.export.export(net, (example_crops(),), dynamic_shapes=dynamic), path)
+    program = torch.export.export(net, (example_crops(),), dynamic_shapes=dynamic)
+    for node in program.graph.nodes:
+        # It holds paths of the machine that exported.
+        node.meta.pop("stack_trace", None)
+    torch.export.save(program, path)
 
 
 def save_master(net: RatingNet, path: Path) -> None:

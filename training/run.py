@@ -50,8 +50,10 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
+        # Of five steps, torch would divide by the length of the first fifth less one: nought.
+        rising = 0.2 if steps != 5 else 0.25
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.learning_rate, total_steps=steps, pct_start=0.2
+            self.optimizer, recipe.learning_rate, total_steps=steps, pct_start=rising
         )
         self.device = device
         self.epoch = 0

@@ -78,9 +78,10 @@ def summary(pairs: list[Pair], names: list[str]) -> list[str]:
         for i, scores in enumerate((first, second))
     ]
     apart = second - first
+    side = "higher" if apart.mean() > 0 else "lower"
     lines.append(
-        f"{len(pairs)} faces; on average {np.abs(apart).mean():.2f} of a point apart,"
-        f" {names[1]} {abs(apart.mean()):.2f} {'higher' if apart.mean() > 0 else 'lower'}"
+        f"{len(pairs)} face{'s' * (len(pairs) != 1)}; on average {np.abs(apart).mean():.2f} of a"
+        f" point apart, {names[1]} {abs(apart.mean()):.2f} {side}"
     )
     if len(pairs) > 2 and first.std() > 0 and second.std() > 0:
         lines.append(f"correlation {np.corrcoef(first, second)[0, 1]:.3f}")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+from torch import Tensor
 
 from pipeline.crops import CONTEXT, SIZE, crop
 from pipeline.types import Box, Pixels
 from training.augment import augment, mixed, resized
+from training.crop_set import CropSet, batches
 from training.crops import WIDE_CONTEXT, WIDE_SIZE, middle
+from training.ratings import Example
+from training.recipe import Recipe
 
-FACE = Box(180, 50, 280, 190)
+FACE = Box(180, 60, 280, 180)
 MARGIN = (WIDE_SIZE - SIZE) // 2
 
 
@@ -58,16 +64,17 @@ def test_a_wide_crop_holds_the_served_one_at_the_same_scale() -> None:
 
 
 def test_the_middle_of_a_wide_crop_is_the_served_crop(astronaut: Pixels) -> None:
-    # 160 pixels of face fill 224: neither crop is resized, so they agree to the last bit.
-    box = Box(150, 100, 250, 260)
-    wide = crop(astronaut, box, 1.8, WIDE_SIZE)
-    assert np.array_equal(wide[MARGIN:-MARGIN, MARGIN:-MARGIN], crop(astronaut, box, 1.4))
+    # Neither crop is resized, so they agree to the last bit.
+    box = Box(150, 100, 250, 100 + SIZE / CONTEXT)
+    wide = crop(astronaut, box, WIDE_CONTEXT, WIDE_SIZE)
+    assert np.array_equal(wide[MARGIN:-MARGIN, MARGIN:-MARGIN], crop(astronaut, box))
 
 
 def test_resized_crops_share_their_middle(served: Pixels, wide: Pixels) -> None:
     inner = wide[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    assert distance(inner, served) < 3
-    assert distance(np.roll(inner, 4, axis=0), served) > 6
+    # Each is cut on whole pixels of the photo, about two of the crop's.
+    assert distance(inner, served) < 6
+    assert distance(np.roll(inner, 4, axis=0), served) > 12
 
 
 def test_a_face_not_found_is_cut_as_the_middle_square_of_the_photo(astronaut: Pixels) -> None:
@@ -109,6 +116,27 @@ def test_one_generator_one_picture(wide: Pixels) -> None:
         assert all(distance(picture, other) > 1 for other in pictures[:number])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_strength_leaves_the_served_crop_maybe_mirrored(wide: Pixels, seed: int) -> None:
+    plain = wide[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    picture = augment(wide, np.random.default_rng(seed), SIZE, strength=0)
+    assert min(distance(picture, plain), distance(picture, plain[:, ::-1])) == 0
+
+
+def test_more_strength_strays_further(wide: Pixels) -> None:
+    plain = wide[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+    def strays(strength: float) -> float:
+        pictures = [
+            augment(wide, np.random.default_rng(seed), SIZE, strength) for seed in range(40)
+        ]
+        return float(
+            np.mean([min(distance(p, plain), distance(p, plain[:, ::-1])) for p in pictures])
+        )
+
+    assert 2 < strays(0.3) < 0.7 * strays(1.0)
+
+
 def test_jitter_is_centred_on_the_served_crop(served: Pixels, wide: Pixels) -> None:
     pictures = [augment(wide, np.random.default_rng(seed), SIZE) for seed in range(300)]
     mean = np.mean(pictures, axis=0)
@@ -140,3 +168,37 @@ def test_mixing_by_nothing_changes_nothing(astronaut: Pixels) -> None:
     blended, rated = mixed(pictures, scores, 0, np.random.default_rng(1))
     assert np.array_equal(blended, pictures)
     assert np.array_equal(rated, scores)
+
+
+def test_an_epoch_shows_every_example_once_and_anew() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (24, 288, 288, 3), np.uint8)
+    rated = [Example(Path(f"{number}.jpg"), 1 + number / 4) for number in range(24)]
+    crops = CropSet(noise[:, 32:256, 32:256], noise, rated)
+    part = list(range(20))
+
+    def epoch(number: int) -> tuple[list[Tensor], list[float]]:
+        pairs = list(batches(crops, part, Recipe(batch=8), number, 32))
+        return [pictures for pictures, _ in pairs], torch.cat([pair[1] for pair in pairs]).tolist()
+
+    pictures, scores = epoch(0)
+    assert [tuple(batch.shape) for batch in pictures] == [(n, 32, 32, 3) for n in (8, 8, 4)]
+    assert sorted(scores) == [rated[index].score for index in part]
+    again, same_scores = epoch(0)
+    assert torch.equal(torch.cat(pictures), torch.cat(again))
+    assert scores == same_scores
+    following, other_scores = epoch(1)
+    assert scores != other_scores
+    shown = {picture.numpy().tobytes() for picture in torch.cat(pictures)}
+    assert not shown & {picture.numpy().tobytes() for picture in torch.cat(following)}
+
+
+def test_batches_are_augmented_and_mixed_as_the_recipe_says(wide: Pixels) -> None:
+    plain = wide[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    rated = [Example(Path(f"{number}.jpg"), 1.0 + number) for number in range(8)]
+    crops = CropSet(plain[None].repeat(8, 0), wide[None].repeat(8, 0), rated)
+    ((pictures, scores),) = batches(crops, list(range(8)), Recipe(augmentation=0), 0, SIZE)
+    for picture in pictures.numpy():
+        assert min(distance(picture, plain), distance(picture, plain[:, ::-1])) == 0
+    assert sorted(scores.tolist()) == [example.score for example in rated]
+    ((_, scores),) = batches(crops, list(range(8)), Recipe(mixup=1.0), 0, 32)
+    assert not {round(score, 4) for score in scores.tolist()} <= {it.score for it in rated}

@@ -1,36 +1,35 @@
-"""The rating network: its scale, its names, and what training asks of it."""
+"""The rating network: its scale, its spread, its names, and the loss that it learns by."""
 
 from __future__ import annotations
 
-import copy
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torchvision.models import resnet34
+from torchvision.models import get_model, resnet34
 
 from pipeline.network import HIGHEST, LEAST_SPREAD, LOWEST, RatingNet, SpreadLaw
 from pipeline.settings import ROOT
-from training.crop_set import CropSet, batches
-from training.depth import make_depth_stochastic
 from training.export import save_master
-from training.ratings import Example
-from training.recipe import Recipe, parse_sizes
+from training.recipe import BASES, Recipe
 from training.run import Run, loss_of
 
 INIT = ROOT.parent / "shared" / "data" / "init" / "resnet34.safetensors"
 CPU = torch.device("cpu")
+FEATURES = {"resnet18": 512, "resnet34": 512, "resnet50": 2048}
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def net() -> RatingNet:
     torch.manual_seed(3)
-    return RatingNet().eval()
+    return RatingNet("resnet18").eval()
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +40,11 @@ def crops() -> Tensor:
 
 def one_hot(net: RatingNet, score: float) -> Tensor:
     return torch.where(net.bins == score, 50.0, -50.0)[None]
+
+
+def bell(net: RatingNet, score: float, width: float) -> Tensor:
+    """Logits of a normal distribution."""
+    return -(((net.bins - score) / width) ** 2)[None] / 2
 
 
 def test_bins_span_the_scale_evenly(net: RatingNet) -> None:
@@ -61,20 +65,46 @@ def test_scores_never_leave_the_scale(net: RatingNet) -> None:
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(2000, len(net.bins), generator=generator)
     logits *= torch.logspace(-2, 3, 2000)[:, None]
-    scores = net.expectation(torch.cat([logits, one_hot(net, 1), one_hot(net, 10)]))
+    scores, spreads = net.read(torch.cat([logits, one_hot(net, 1), one_hot(net, 10)]))
     # float32 sums may end a last bit beyond.
     assert scores.min() >= LOWEST - 1e-5
     assert scores.max() <= HIGHEST + 1e-5
     assert scores.max() - scores.min() > 8
+    assert spreads.isfinite().all()
+    # No distribution is wider than one with half of it at either end.
+    assert LEAST_SPREAD <= spreads.min() < spreads.max() < 4.5
 
 
-def test_forward_is_the_expectation_of_the_logits(net: RatingNet, crops: Tensor) -> None:
+@pytest.mark.parametrize("law", [SpreadLaw(), SpreadLaw(0.5, 2.0), SpreadLaw(1.0, 0.4)])
+def test_a_distribution_like_a_label_has_the_least_spread(net: RatingNet, law: SpreadLaw) -> None:
+    reader = RatingNet("resnet18", law)
+    scores, spreads = reader.read(torch.cat([bell(net, 5.6, law.label), one_hot(net, 4)]))
+    assert scores.tolist() == pytest.approx([5.6, 4.0], abs=1e-3)
+    assert spreads.tolist() == pytest.approx([LEAST_SPREAD * law.gain] * 2)
+
+
+@pytest.mark.parametrize("law", [SpreadLaw(), SpreadLaw(0.5, 2.0), SpreadLaw(1.0, 0.4)])
+@pytest.mark.parametrize("doubt", [0.2, 0.5, 0.8])
+def test_what_is_wider_than_a_label_is_doubt(net: RatingNet, law: SpreadLaw, doubt: float) -> None:
+    wider = bell(net, 5.5, math.hypot(law.label, doubt))
+    _, spreads = RatingNet("resnet18", law).read(wider)
+    assert spreads.item() == pytest.approx(law.gain * doubt, rel=0.015)
+
+
+def test_forward_reads_the_logits(net: RatingNet, crops: Tensor) -> None:
     with torch.inference_mode():
         scores, spreads = net(crops)
-        assert torch.equal(scores, net.expectation(net.logits(crops)))
+        logits = net.logits(crops)
+    assert torch.equal(scores, net.expectation(logits))
+    assert torch.equal(spreads, net.read(logits)[1])
     assert scores.shape == spreads.shape == (3,)
-    assert (spreads > 0).all()
-    assert scores.dtype == torch.float32
+    assert scores.dtype == spreads.dtype == torch.float32
+
+
+def test_half_precision_logits_are_read_in_full(net: RatingNet) -> None:
+    logits = bell(net, 7.1, 1.2).bfloat16()
+    for ours, theirs in zip(net.read(logits), net.read(logits.float()), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_crops_are_normalised_as_the_starting_weights_expect(net: RatingNet, crops: Tensor) -> None:
@@ -84,11 +114,23 @@ def test_crops_are_normalised_as_the_starting_weights_expect(net: RatingNet, cro
         assert torch.allclose(net.logits(crops), net.backbone(pixels), atol=1e-4)
 
 
-def test_the_weights_are_those_of_torchvisions_resnet34_and_nothing_else(net: RatingNet) -> None:
-    theirs = resnet34().state_dict()
+@pytest.mark.parametrize("base", BASES)
+def test_the_weights_are_those_of_torchvisions_network_and_nothing_else(base: str) -> None:
+    with torch.device("meta"):
+        theirs = get_model(base).state_dict()
+        ours = RatingNet(base).state_dict() if base != "resnet34" else RatingNet().state_dict()
     shapes = {f"backbone.{name}": tensor.shape for name, tensor in theirs.items()}
-    shapes["backbone.fc.weight"], shapes["backbone.fc.bias"] = torch.Size((37, 512)), (37,)
-    assert {name: tensor.shape for name, tensor in net.state_dict().items()} == shapes
+    shapes["backbone.fc.weight"] = torch.Size((37, FEATURES[base]))
+    shapes["backbone.fc.bias"] = torch.Size((37,))
+    assert {name: tensor.shape for name, tensor in ours.items()} == shapes
+
+
+@pytest.mark.parametrize("base", ["resnet18", "resnet50"])
+def test_other_bases_rate_too(base: str, crops: Tensor) -> None:
+    with torch.inference_mode():
+        scores, spreads = RatingNet(base).eval()(crops)
+    assert scores.shape == spreads.shape == (3,)
+    assert all(LOWEST < score < HIGHEST for score in scores)
 
 
 def test_takes_the_starting_weights() -> None:
@@ -114,8 +156,19 @@ def test_refuses_to_start_from_another_network(tmp_path: Path, change: str) -> N
     else:
         weights["layer5.0.conv1.weight"] = torch.zeros(1)
     save_file(weights, tmp_path / "init.safetensors")
-    with pytest.raises(SystemExit, match="is not a resnet34"):
+    with pytest.raises(SystemExit, match=r"init\.safetensors is not a resnet34"):
         Run(Recipe(), 10, tmp_path / "init.safetensors", CPU)
+
+
+def test_starts_without_the_head_that_a_file_may_hold(
+    init: Callable[[str], Path], tmp_path: Path
+) -> None:
+    weights = load_file(init("resnet18"))
+    head = {"fc.weight": torch.ones(1000, 512), "fc.bias": torch.ones(1000)}
+    save_file({**weights, **head}, tmp_path / "init.safetensors")
+    run = Run(Recipe(base="resnet18"), 10, tmp_path / "init.safetensors", CPU)
+    assert torch.equal(run.net.backbone.conv1.weight, weights["conv1.weight"])
+    assert run.net.backbone.fc.weight.shape == (37, 512)
 
 
 def test_a_float16_master_gives_the_same_scores_again(
@@ -123,7 +176,7 @@ def test_a_float16_master_gives_the_same_scores_again(
 ) -> None:
     save_master(net, tmp_path / "master.safetensors")
     master = load_file(tmp_path / "master.safetensors")
-    other = RatingNet().eval()
+    other = RatingNet("resnet18").eval()
     other.load_master(master)
     save_master(other, tmp_path / "again.safetensors")
     again = load_file(tmp_path / "again.safetensors")
@@ -131,21 +184,28 @@ def test_a_float16_master_gives_the_same_scores_again(
     assert master.keys() == again.keys()
     assert all(torch.equal(tensor, again[name]) for name, tensor in master.items())
     with torch.inference_mode():
-        assert torch.allclose(net(crops)[0], other(crops)[0], atol=0.02)
+        for ours, theirs in zip(net(crops), other(crops), strict=True):
+            assert torch.allclose(ours, theirs, atol=0.02)
     assert all(tensor.is_floating_point() for tensor in other.parameters())
 
 
 def test_the_loss_is_least_for_the_distribution_around_the_rating(net: RatingNet) -> None:
     recipe = Recipe()
     rated = torch.tensor([5.5])
-    label = -(((net.bins - rated) / recipe.label_spread) ** 2)[None] / 2
+    label = bell(net, 5.5, recipe.label_spread)
     assert loss_of(net, label, rated, recipe).item() == pytest.approx(0, abs=1e-5)
-    shifted = -(((net.bins - rated - 1) / recipe.label_spread) ** 2)[None] / 2
+    shifted = bell(net, 6.5, recipe.label_spread)
     worse = loss_of(net, shifted, rated, recipe).item()
     # The divergence of two normal distributions a point apart, and that point.
     assert worse == pytest.approx(1 / (2 * recipe.label_spread**2) + 1, abs=0.02)
     shape_alone = loss_of(net, shifted, rated, replace(recipe, expectation_weight=0.0)).item()
     assert worse - shape_alone == pytest.approx(1, abs=0.01)
+
+
+def test_the_loss_of_the_mean_alone_does_not_see_the_shape(net: RatingNet) -> None:
+    recipe, rated = Recipe(loss="expectation"), torch.tensor([5.5])
+    for logits in (bell(net, 6.5, 0.3), bell(net, 6.5, 0.9), one_hot(net, 6.5)):
+        assert loss_of(net, logits, rated, recipe).item() == pytest.approx(1, abs=1e-3)
 
 
 def test_training_moves_every_weight(net: RatingNet, crops: Tensor) -> None:
@@ -155,79 +215,3 @@ def test_training_moves_every_weight(net: RatingNet, crops: Tensor) -> None:
     still = [name for name, weight in net.named_parameters() if not weight.grad.any()]  # type: ignore[union-attr]
     net.zero_grad()
     assert still == []
-
-
-def test_an_epoch_shows_every_example_once_and_anew() -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (24, 288, 288, 3), np.uint8)
-    rated = [Example(Path(f"{number}.jpg"), 1 + number / 4, "AF", "train") for number in range(24)]
-    crops = CropSet(noise[:, 32:256, 32:256], noise, rated)
-    part = list(range(20))
-
-    def epoch(number: int) -> tuple[list[Tensor], list[float]]:
-        pairs = list(batches(crops, part, Recipe(batch=8, mixup=0), number, 32))
-        return [pictures for pictures, _ in pairs], torch.cat([pair[1] for pair in pairs]).tolist()
-
-    pictures, scores = epoch(0)
-    assert [tuple(batch.shape) for batch in pictures] == [(n, 32, 32, 3) for n in (8, 8, 4)]
-    assert sorted(scores) == [rated[index].score for index in part]
-    again, same_scores = epoch(0)
-    assert torch.equal(torch.cat(pictures), torch.cat(again))
-    assert scores == same_scores
-    following, other_scores = epoch(1)
-    assert scores != other_scores
-    shown = {picture.numpy().tobytes() for picture in torch.cat(pictures)}
-    assert not shown & {picture.numpy().tobytes() for picture in torch.cat(following)}
-
-
-def test_sizes_say_the_side_of_each_epoch() -> None:
-    assert Recipe(sizes=parse_sizes("128:2,224:1")).epochs == [128, 128, 224]
-
-
-def test_the_spread_is_what_the_distribution_is_wider_than_its_label() -> None:
-    net = RatingNet(spread=SpreadLaw(label=0.7, gain=1.5))
-
-    def spread(width: float) -> float:
-        logits = -(((net.bins - 5.5) / width) ** 2)[None] / 2
-        return float(net.read(logits)[1])
-
-    assert spread(0.7) == pytest.approx(1.5 * LEAST_SPREAD, rel=1e-3)
-    assert spread((0.7**2 + 0.8**2) ** 0.5) == pytest.approx(1.5 * 0.8, rel=1e-3)
-
-
-def test_the_average_runs_its_own_blocks_whatever_the_steps_go_around(tmp_path: Path) -> None:
-    weights = {k: v for k, v in resnet34().state_dict().items() if not k.startswith("fc.")}
-    save_file(weights, tmp_path / "init.safetensors")
-    run = Run(Recipe(stochastic_depth=0.5), 10, tmp_path / "init.safetensors", CPU)
-    crops = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
-    average = cast(RatingNet, run.average.module).eval()
-    with torch.inference_mode():
-        before = average.logits(crops)
-        assert torch.equal(before, run.net.eval().logits(crops))
-        run.net.backbone.layer3[2].conv1.weight.zero_()
-        assert torch.equal(average.logits(crops), before)
-        assert not torch.equal(run.net.logits(crops), before)
-
-
-@pytest.mark.parametrize("chance", [0.0, 0.5])
-def test_steps_go_around_inner_blocks_by_chance_and_inference_never(chance: float) -> None:
-    torch.manual_seed(1)
-    net = resnet34()
-    plain = copy.deepcopy(net).eval()
-    make_depth_stochastic(net, chance)
-    runs: list[int] = []
-    net.layer3[2].bn2.register_forward_hook(lambda *_: runs.append(1))
-    with torch.no_grad():
-        for _ in range(40):
-            net(torch.zeros(2, 3, 32, 32))
-    assert (len(runs) == 40) == (chance == 0)
-    assert len(runs) >= 8
-    net.load_state_dict(plain.state_dict())
-    pictures = torch.randn(2, 3, 32, 32)
-    with torch.inference_mode():
-        assert torch.equal(net.eval()(pictures), plain(pictures))
-
-
-def test_a_recipe_survives_its_json_and_old_ones_take_defaults() -> None:
-    recipe = Recipe(sets=("a", "b"), sizes=((64, 1),), stochastic_depth=0.2)
-    assert Recipe.from_json(recipe.to_json()) == recipe
-    assert Recipe.from_json('{"sizes": [[64, 2]], "batch": 8}') == Recipe(sizes=((64, 2),), batch=8)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
 from pipeline.types import Box, Pixels
 
-SIZE = 224
-"""Side of a crop, in pixels."""
-CONTEXT = 1.2
-"""Side of a crop over the longer side of the face's box: chin, ears and some hair belong to a face.
 
-What new scorers are trained with; a model's card says what it was trained with.
-"""
+@dataclass(frozen=True)
+class View:
+    """How a scorer sees a face; its card says which view it was trained with."""
+
+    context: float
+    """Side of a crop over the longer side of the face's box: chin and ears belong to a face."""
+    size: int
+    """Side of a crop, in pixels."""
 
 
-def crop(pixels: Pixels, box: Box, context: float = CONTEXT, size: int = SIZE) -> Pixels:
-    """The square around a face's box, uint8 of shape (size, size, 3).
+def crop(pixels: Pixels, box: Box, view: View) -> Pixels:
+    """The square around a face's box, uint8 of shape (view.size, view.size, 3).
 
     What lies outside the picture repeats its border.
     """
+    size = view.size
     height, width = pixels.shape[:2]
-    side = max(round(context * max(box.width, box.height)), 2)
+    side = max(round(view.context * max(box.width, box.height)), 2)
     # The cascade may push a centre over the edge; the square must still hold a pixel.
     middle_x = min(max((box.x1 + box.x2) / 2, 0), width)
     middle_y = min(max((box.y1 + box.y2) / 2, 0), height)

@@ -18,7 +18,7 @@ from pipeline.detector import pyramid
 from pipeline.errors import SettingsError
 from pipeline.models import Model
 from pipeline.network import RatingNet, SpreadLaw
-from pipeline.scorer import context_of, ratings_of
+from pipeline.scorer import ratings_of, view_of
 from pipeline.settings import DetectorSettings
 from pipeline.types import Box, Face, Pixels, Rating
 
@@ -73,7 +73,7 @@ class TorchScorer:
         self.name = model.name
         self.sha256 = model.sha256(master)
         self._batch_size = batch_size
-        self._context = context_of(model)
+        self._view = view_of(model)
         self._device = device
         law = spread_law(model.card)
         net = RatingNet(model.card.get("recipe", {}).get("base", "resnet34"), law)
@@ -87,7 +87,7 @@ class TorchScorer:
         for start in range(0, len(faces), self._batch_size):
             chunk = faces[start : start + self._batch_size]
             crops = torch.from_numpy(
-                np.stack([crop(pixels, face.box, self._context) for face in chunk])
+                np.stack([crop(pixels, face.box, self._view) for face in chunk])
             )
             crops = crops.to(self._device)
             with torch.inference_mode():

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pipeline.crops import crop
+from pipeline.crops import View, crop
 from pipeline.errors import ModelError
 from pipeline.models import Model, onnx_session
 from pipeline.pooling import Float
@@ -35,21 +35,19 @@ def ratings_of(scores: Float, spreads: Float | None = None) -> list[Rating]:
     return [Rating(float(score), doubt) for score, doubt in zip(scores, doubts, strict=True)]
 
 
-def context_of(model: Model) -> float:
-    """How much around a face the model was trained to see: `crops.CONTEXT` at that time.
-
-    Raises ModelError if its card does not say so.
-    """
+def view_of(model: Model) -> View:
+    """What the model sees of a face. Raises ModelError if its card does not say so."""
     try:
-        return float(model.card["context"])
+        view = model.card["view"]
+        return View(float(view["context"]), int(view["size"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"the card of {model.name!r} gives no context of its crops") from error
+        raise ModelError(f"the card of {model.name!r} gives no view of a face") from error
 
 
 class OnnxScorer:
     """The network on ONNX Runtime, as the model's card says it is served.
 
-    Its graph takes `crops`, uint8 (n, 224, 224, 3), normalises them itself, and gives float32
+    Its graph takes `crops`, uint8 (n, size, size, 3), normalises them itself, and gives float32
     scores (n,) from 1 to 10 and, unless it is an early one, their spreads (n,). Raises ModelError
     when the graph is not that of the model's card.
     """
@@ -59,7 +57,7 @@ class OnnxScorer:
         self.name = model.name
         self.sha256 = model.sha256(served)
         self._batch_size = batch_size
-        self._context = context_of(model)
+        self._view = view_of(model)
         self._session = onnx_session(model.read(served), threads)
 
     def rate(self, pixels: Pixels, faces: Sequence[Face]) -> list[Rating]:
@@ -67,7 +65,7 @@ class OnnxScorer:
         ratings = []
         for start in range(0, len(faces), self._batch_size):
             chunk = faces[start : start + self._batch_size]
-            crops = np.stack([crop(pixels, face.box, self._context) for face in chunk])
+            crops = np.stack([crop(pixels, face.box, self._view) for face in chunk])
             scores, *spreads = self._session.run(None, {"crops": crops})
             ratings += ratings_of(scores, *spreads)
         return ratings

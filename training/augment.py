@@ -5,9 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.crops import SIZE
 from pipeline.pooling import Float
 from pipeline.types import Pixels
+from training.views import VIEW
+
+SIZE = VIEW.size
 
 
 def augment(wide: Pixels, rng: np.random.Generator, size: int, strength: float = 1.0) -> Pixels:
@@ -20,9 +22,7 @@ def augment(wide: Pixels, rng: np.random.Generator, size: int, strength: float =
     if rng.random() < 0.2 * strength:
         picture = _coarse(picture, rng)
     picture = _relit(picture, rng, strength)
-    if size != SIZE:
-        picture = resized(picture, size)
-    return picture
+    return resized(picture, size)
 
 
 def mixed(
@@ -43,7 +43,9 @@ def mixed(
 
 
 def resized(picture: Pixels, size: int) -> Pixels:
-    """The square picture at another size."""
+    """The square picture at that size; itself where it has it."""
+    if picture.shape[0] == size:
+        return picture
     return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from pipeline.types import Pixels
-from training.augment import augment, mixed
+from training.augment import augment, mixed, resized
 from training.ratings import Example
 from training.recipe import Recipe
+from training.views import VIEW
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,16 +27,24 @@ class CropSet:
     served: Pixels
     wide: Pixels
     examples: list[Example]
+    context: float = VIEW.context
+    """Of the served crops, as of a `View`."""
 
     @classmethod
     def open(cls, folder: Path) -> CropSet:
         """Map the folder's arrays into memory."""
-        rows = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        rows = index["examples"]
         served, wide = (
             np.load(folder / f"{name}.npy", mmap_mode="r")[: len(rows)]
             for name in ("served", "wide")
         )
-        return cls(served, wide, [Example(**{**row, "image": Path(row["image"])}) for row in rows])
+        examples = [Example(**{**row, "image": Path(row["image"])}) for row in rows]
+        return cls(served, wide, examples, index["context"])
+
+    def seen(self, rows: Sequence[int], size: int) -> Pixels:
+        """The served crops of those rows at a scorer's size, uint8 (rows, size, size, 3)."""
+        return np.stack([resized(self.served[row], size) for row in rows])
 
     @property
     def scores(self) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
-from pipeline import crops
+from pipeline.crops import crop
 from pipeline.detector import OnnxDetector
 from pipeline.errors import PhotoError
 from pipeline.models import Model
@@ -24,9 +24,7 @@ from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Box, Pixels
 from training.doubles import fingerprint
 from training.ratings import Example
-
-WIDE_SIZE = 288
-WIDE_CONTEXT = crops.CONTEXT * WIDE_SIZE / crops.SIZE
+from training.views import VIEW, WIDE
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Sight:
 def middle(pixels: Pixels) -> Box:
     """Where a portrait's face is, when no detector says so."""
     height, width = pixels.shape[:2]
-    side = min(height, width) / crops.CONTEXT
+    side = min(height, width) / VIEW.context
     return Box((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
 
 
@@ -62,8 +60,8 @@ def cut(examples: list[Example], out: Path) -> list[Sight]:
     (out / "index.json").unlink(missing_ok=True)
     detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=2)
     served, wide = (
-        open_memmap(out / f"{name}.npy", "w+", np.uint8, (len(examples), size, size, 3))
-        for name, size in (("served", crops.SIZE), ("wide", WIDE_SIZE))
+        open_memmap(out / f"{name}.npy", "w+", np.uint8, (len(examples), view.size, view.size, 3))
+        for name, view in (("served", VIEW), ("wide", WIDE))
     )
     sights: list[Sight] = []
     row = 0
@@ -81,8 +79,8 @@ def cut(examples: list[Example], out: Path) -> list[Sight]:
             continue
         faces = detector.detect(pixels)
         box = faces[0].box if faces else middle(pixels)
-        served[row] = crops.crop(pixels, box)
-        wide[row] = crops.crop(pixels, box, WIDE_CONTEXT, WIDE_SIZE)
+        served[row] = crop(pixels, box, VIEW)
+        wide[row] = crop(pixels, box, WIDE)
         row += 1
         side = max(box.width, box.height) if faces else 0.0
         sights.append(Sight(example, "", len(faces), side, fingerprint=fingerprint(pixels)))
@@ -93,5 +91,6 @@ def cut(examples: list[Example], out: Path) -> list[Sight]:
 
 
 def _write_index(out: Path, examples: Iterable[Example]) -> None:
-    index = [{**asdict(example), "image": example.image.name} for example in examples]
+    rows = [{**asdict(example), "image": example.image.name} for example in examples]
+    index = {"context": VIEW.context, "examples": rows}
     (out / "index.json").write_text(json.dumps(index), encoding="utf-8")

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, pstdev
 
-from pipeline import crops
 from training.balance_page import balance_section, collect_section
 from training.crops import Sight
 from training.dataset_checks import CROSS_SET, SMALL, Findings, Pair, Repeat
@@ -16,6 +15,7 @@ from training.dataset_report import PROBLEMS, Report, count_of, leak_counts, pro
 from training.doubles import LIKENESS, clusters
 from training.pages import Page
 from training.ratings import Example
+from training.views import VIEW
 
 LISTED = 50
 """Photos named of each kind of problem; report.json names all."""
@@ -171,7 +171,7 @@ def _faces(page: Page, report: Report) -> None:
     if sides:
         page.figure(
             size_plot(sides),
-            f"Sizes of faces. Left of {crops.SIZE / crops.CONTEXT:.0f} pixels one is magnified "
+            f"Sizes of faces. Left of {VIEW.size / VIEW.context:.0f} pixels one is magnified "
             f"to fill its crop, left of {SMALL} more than four times.",
         )
     faceless = [

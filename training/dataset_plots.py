@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline import crops
 from training.balance import BINS, Table
 from training.dataset_checks import SMALL
 from training.dataset_report import SIDES
 from training.ratings import Example
+from training.views import VIEW
 
 TRAIN, TEST, MARK = "#8ab4d8", "#0b4f8a", "#8c959f"
 
@@ -57,7 +57,7 @@ def size_plot(by_set: Mapping[str, Sequence[float]]) -> Figure:
     figure, several = _below(len(by_set), 2.0)
     for axes, (source, sides) in zip(several, by_set.items(), strict=True):
         axes.hist(np.clip(sides, SIDES[0], SIDES[-1]), bins=SIDES, color=TRAIN)
-        for side in (SMALL, crops.SIZE / crops.CONTEXT):
+        for side in (SMALL, VIEW.size / VIEW.context):
             axes.axvline(side, color=MARK, linestyle="--", linewidth=1)
         axes.set_xscale("log")
         axes.set_xticks(SIDES[::2], [str(size) for size in SIDES[::2]])

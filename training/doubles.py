@@ -19,8 +19,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from pipeline.crops import CONTEXT
 from pipeline.types import Pixels
+from training.views import VIEW
 
 HASH_SIZE = 16
 BITS = HASH_SIZE**2
@@ -34,7 +34,7 @@ people had 0.89; mirrored, shrunk, brightened and compressed copies have 0.93 or
 CHUNK = 256
 FACE_SIDE = 80
 """Pixels of a face's box at which two faces are compared: what copies keep, and nothing finer."""
-SIDE = round(FACE_SIDE * CONTEXT)
+SIDE = round(FACE_SIDE * VIEW.context)
 _EDGE = round((SIDE - 0.56 * FACE_SIDE) / 2)
 MIDDLE = slice(_EDGE, SIDE - _EDGE)
 """Eyes to mouth: the outline of an oval mask, which many portraits share, is not to count."""

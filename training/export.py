@@ -25,7 +25,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from pipeline.crops import CONTEXT, SIZE
+from pipeline.crops import View
 from pipeline.models import onnx_session
 from pipeline.network import RatingNet, SpreadLaw
 from pipeline.types import Pixels
@@ -43,12 +43,12 @@ TOLERANCE = {"fp32.onnx": 0.002, "program.pt2": 0.002, "int8.onnx": 0.4}
 LEAN = ("int8.onnx", "master.safetensors")
 
 Rater = Callable[[Pixels], Any]
-"""From crops (n, 224, 224, 3) to scores (n,)."""
+"""From crops (n, size, size, 3) to scores (n,)."""
 
 
-def example_crops() -> Tensor:
+def example_crops(size: int) -> Tensor:
     """What an exporter traces the network with."""
-    return torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8)
+    return torch.zeros(2, size, size, 3, dtype=torch.uint8)
 
 
 class ScoresAlone(torch.nn.Module):
@@ -60,16 +60,16 @@ class ScoresAlone(torch.nn.Module):
         self.train(net.training)
 
     def forward(self, crops: Tensor) -> tuple[Tensor]:
-        """`crops`, uint8 (n, 224, 224, 3), to scores from 1 to 10, float32 (n,)."""
+        """`crops`, uint8 (n, size, size, 3), to scores from 1 to 10, float32 (n,)."""
         return (self.net(crops)[0],)
 
 
-def save_fp32(net: torch.nn.Module, path: Path) -> None:
+def save_fp32(net: torch.nn.Module, path: Path, size: int) -> None:
     """The network as an ONNX graph from `crops` to `scores` and, if it has them, `spreads`."""
     names = ["scores"] if isinstance(net, ScoresAlone) else ["scores", "spreads"]
     torch.onnx.export(
         net,
-        (example_crops(),),
+        (example_crops(size),),
         path,
         input_names=["crops"],
         output_names=names,
@@ -80,10 +80,10 @@ def save_fp32(net: torch.nn.Module, path: Path) -> None:
     strip(path)
 
 
-def save_program(net: torch.nn.Module, path: Path) -> None:
+def save_program(net: torch.nn.Module, path: Path, size: int) -> None:
     """The network as a torch.export program, crops to scores and spreads, any number at once."""
     dynamic = ({0: torch.export.Dim("crops", min=1, max=1024)},)
-    program = torch.export.export(net, (example_crops(),), dynamic_shapes=dynamic)
+    program = torch.export.export(net, (example_crops(size),), dynamic_shapes=dynamic)
     for node in program.graph.nodes:
         # It holds paths of the machine that exported.
         node.meta.pop("stack_trace", None)
@@ -118,7 +118,7 @@ def _rater(path: Path) -> Rater:
 
 
 def rate_all(net: RatingNet, crops: Pixels) -> Any:
-    """PyTorch's scores of crops (n, 224, 224, 3), float32 (n,)."""
+    """PyTorch's scores of crops (n, size, size, 3), float32 (n,)."""
     with torch.inference_mode():
         batches = np.array_split(crops, -(-len(crops) // 16))
         return np.concatenate([net(torch.from_numpy(batch))[0].numpy() for batch in batches])
@@ -145,14 +145,16 @@ def export(net: RatingNet, recipe: Recipe, crops: CropSet, out: Path) -> None:
     # What is served is the float16 master, so that both engines run the same weights.
     net.load_master(load_file(out / "master.safetensors"))
     served = net if recipe.loss == "distribution" else ScoresAlone(net)
-    training, shown = calibration_and_check(crops, recipe)
-    expected = rate_all(net, crops.served[shown])
-    save_fp32(served, out / "fp32.onnx")
-    check(out / "fp32.onnx", crops.served[shown], expected)
-    save_program(served, out / "program.pt2")
-    check(out / "program.pt2", crops.served[shown], expected)
-    quantize(out / "fp32.onnx", out / "int8.onnx", crops.served[training])
-    check(out / "int8.onnx", crops.served[shown], expected)
+    training, shown = (
+        crops.seen(rows, recipe.size) for rows in calibration_and_check(crops, recipe)
+    )
+    expected = rate_all(net, shown)
+    save_fp32(served, out / "fp32.onnx", recipe.size)
+    check(out / "fp32.onnx", shown, expected)
+    save_program(served, out / "program.pt2", recipe.size)
+    check(out / "program.pt2", shown, expected)
+    quantize(out / "fp32.onnx", out / "int8.onnx", training)
+    check(out / "int8.onnx", shown, expected)
 
 
 def calibration_and_check(crops: CropSet, recipe: Recipe) -> tuple[list[int], list[int]]:
@@ -208,7 +210,7 @@ def main(options: argparse.Namespace) -> None:
             **facts,
             "served": "int8.onnx",
             "master": "master.safetensors",
-            "context": CONTEXT,
+            "view": asdict(View(crops.context, recipe.size)),
             "recipe": json.loads(recipe.to_json()),
             **law,
         },

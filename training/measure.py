@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pipeline.errors import ModelError
 from pipeline.models import Model, onnx_session
 from pipeline.network import RatingNet
+from pipeline.scorer import view_of
 from pipeline.types import Pixels
 from training.calibration import Floats
 from training.crop_set import CropSet
@@ -48,12 +49,17 @@ def task_of(model: Model, crops: CropSet, part: str) -> Task:
         _, rows = hold_out(crops.examples, training, recipe.validation, recipe.seed)
     if not rows:
         raise ValueError(f"{model.name}, of protocol {recipe.protocol!r}, has no {part} part")
+    if view_of(model).context != crops.context:
+        raise ValueError(
+            f"{model.name} sees {view_of(model).context:g} times a face, these crops show"
+            f" {crops.context:g} times"
+        )
     return Task(model, recipe, rows)
 
 
 def rate(task: Task, crops: CropSet, threads: int) -> dict[str, Ratings]:
     """The task's ratings by set, on that many threads; 0: all cores."""
-    predicted, spreads = rate_served(task.model, crops.served, task.rows, threads)
+    predicted, spreads = rate_served(task.model, crops, task.rows, threads)
     examples = [crops.examples[row] for row in task.rows]
     sources = np.array([example.source for example in examples])
     ratings = Ratings(
@@ -66,7 +72,7 @@ def rate(task: Task, crops: CropSet, threads: int) -> dict[str, Ratings]:
         groups=np.array([example.group for example in examples]),
         folds=np.array([task.recipe.protocol] * len(examples)),
         spreads=spreads,
-        exact=rate_master(task.model, crops.served, task.rows),
+        exact=rate_master(task.model, crops, task.rows),
     )
     scales = {example.source: (example.lowest, example.highest) for example in examples}
     return {
@@ -81,34 +87,34 @@ def rate(task: Task, crops: CropSet, threads: int) -> dict[str, Ratings]:
 
 
 def rate_served(
-    model: Model, crops: Pixels, rows: Sequence[int], threads: int
+    model: Model, crops: CropSet, rows: Sequence[int], threads: int
 ) -> tuple[Floats, Floats | None]:
-    """Scores and spreads of those rows of crops (…, 224, 224, 3) by the graph that serves.
+    """Scores and spreads of those rows by the graph that serves.
 
     No spreads by an early model, whose graph has none. Raises ModelError for unfit files.
     """
     session = onnx_session(model.read(model.file("served")), threads)
     has_spreads = "spreads" in [output.name for output in session.get_outputs()]
     wanted = ["scores", "spreads"] if has_spreads else ["scores"]
-    batches = _batches(crops, rows, model.name)
+    batches = _batches(crops, rows, model, model.name)
     rated = np.hstack([session.run(wanted, {"crops": batch}) for batch in batches])
     scores, *spreads = rated.astype(np.float64)
     return scores, spreads[0] if spreads else None
 
 
-def rate_master(model: Model, crops: Pixels, rows: Sequence[int]) -> Floats | None:
+def rate_master(model: Model, crops: CropSet, rows: Sequence[int]) -> Floats | None:
     """Scores of the same rows by the float16 master, run in float32; None without a master."""
     if not model.card.get("master"):
         return None
     net = RatingNet(recipe_of(model).base).eval()
     net.load_master(load(model.read(model.file("master"))))
     with torch.inference_mode():
-        batches = _batches(crops, rows, f"{model.name} in float32")
+        batches = _batches(crops, rows, model, f"{model.name} in float32")
         scores = [net(torch.from_numpy(batch))[0].numpy() for batch in batches]
     return np.concatenate(scores).astype(np.float64)
 
 
-def _batches(crops: Pixels, rows: Sequence[int], what: str) -> Iterator[Pixels]:
+def _batches(crops: CropSet, rows: Sequence[int], model: Model, what: str) -> Iterator[Pixels]:
+    size = view_of(model).size
     for start in tqdm(range(0, len(rows), BATCH), desc=what, disable=None):
-        # An array of its own: the crops are a mapped file, which nothing may write to.
-        yield np.array(crops[rows[start : start + BATCH]])
+        yield crops.seen(rows[start : start + BATCH], size)

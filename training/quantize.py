@@ -54,7 +54,7 @@ class Crops(CalibrationDataReader):  # type: ignore[misc]
 
 
 def quantize(fp32: Path, path: Path, crops: Pixels) -> None:
-    """The graph `fp32` with int8 convolutions, calibrated on some of `crops` (n, 224, 224, 3)."""
+    """The graph `fp32` with int8 convolutions, calibrated on some of `crops` (n, size, size, 3)."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(fp32, prepared, skip_symbolic_shape=True)

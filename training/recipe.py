@@ -23,8 +23,8 @@ class Recipe:
     sets: tuple[str, ...] = choice((), "the sets to train on, comma-separated; all by default")
     base: str = choice("resnet34", "the network, one of torchvision's", BASES)
     sizes: tuple[tuple[int, int], ...] = choice(
-        ((128, 10), (176, 6), (224, 6)),
-        "side of the crops in pixels and epochs, coarse to fine; end with 224, which serves",
+        ((128, 6), (192, 8)),
+        "side of the crops in pixels and epochs, coarse to fine; the last one serves",
     )
     batch: int = choice(32, "crops a step")
     learning_rate: float = choice(4e-4, "the peak of a one-cycle schedule")
@@ -46,6 +46,11 @@ class Recipe:
         0.05, "share of the training part that is held out: for the curves and the spread"
     )
     seed: int = choice(1, "of everything random")
+
+    @property
+    def size(self) -> int:
+        """The side of the crops that the network is trained for in the end, and serves."""
+        return self.epochs[-1]
 
     @property
     def epochs(self) -> list[int]:

@@ -16,7 +16,6 @@ from torchvision.models import get_model_weights
 
 from pipeline.network import RatingNet, SpreadLaw
 from pipeline.types import Pixels
-from training.augment import resized
 from training.depth import make_depth_stochastic
 from training.recipe import Recipe
 
@@ -106,16 +105,13 @@ def loss_of(net: RatingNet, logits: Tensor, rated: Tensor, recipe: Recipe) -> Te
     return divergence + recipe.expectation_weight * error
 
 
-def rate(net: torch.nn.Module, crops: Pixels, side: int, device: torch.device) -> Any:
-    """Scores and spreads of served crops (n, size, size, 3) at another side, float32 (2, n)."""
+def rate(net: torch.nn.Module, crops: Pixels, device: torch.device) -> Any:
+    """Scores and spreads of crops (n, size, size, 3), float32 (2, n)."""
     net.eval()
     rated = []
     with torch.inference_mode(), precision(device):
         for start in range(0, len(crops), 64):
-            chunk = crops[start : start + 64]
-            if chunk.shape[1] != side:
-                chunk = np.stack([resized(crop, side) for crop in chunk])
-            scores, spreads = net(torch.from_numpy(np.array(chunk)).to(device))
+            scores, spreads = net(torch.from_numpy(crops[start : start + 64]).to(device))
             rated.append(torch.stack([scores, spreads]).float().cpu())
     return torch.cat(rated, dim=1).numpy()
 

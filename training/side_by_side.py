@@ -27,6 +27,7 @@ from pipeline.scorer import OnnxScorer
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Pixels, Rating
 from training.pages import Page
+from training.views import VIEW
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ def rate_both(folder: Path, scorers: tuple[OnnxScorer, OnnxScorer]) -> Iterator[
             continue
         first, second = (scorer.rate(pixels, faces) for scorer in scorers)
         for number, (face, *ratings) in enumerate(zip(faces, first, second, strict=True), start=1):
-            yield Pair(name, number, crop(pixels, face.box), (ratings[0], ratings[1]))
+            yield Pair(name, number, crop(pixels, face.box, VIEW), (ratings[0], ratings[1]))
 
 
 def told(rating: Rating) -> str:

@@ -106,7 +106,7 @@ def validate(
     """The averaged weights' figures on the validation part, by set, in points."""
     if not validation:
         return {}
-    scores, _ = rate(run.average.module, crops.served[validation], side, run.device)
+    scores, _ = rate(run.average.module, crops.seen(validation, side), run.device)
     sources = np.array([crops.examples[index].source for index in validation])
     rated = crops.scores[validation]
     return {
@@ -122,8 +122,8 @@ def spread_gain(run: Run, crops: CropSet, validation: list[int]) -> float:
     """
     if not validation or run.recipe.loss != "distribution":
         return 1.0
-    side = run.recipe.epochs[-1]
-    scores, spreads = rate(run.average.module, crops.served[validation], side, run.device)
+    side = run.recipe.size
+    scores, spreads = rate(run.average.module, crops.seen(validation, side), run.device)
     return float(np.sqrt(np.mean(((scores - crops.scores[validation]) / spreads) ** 2)))
 
 

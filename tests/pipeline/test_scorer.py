@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.crops import CONTEXT, SIZE, crop
+from pipeline.crops import View, crop
+from pipeline.errors import ModelError
 from pipeline.models import Model
 from pipeline.photo import read_photo
 from pipeline.predictor import Predictor
@@ -18,6 +19,7 @@ from pipeline.settings import ROOT, PhotoSettings
 from pipeline.types import Box, Face, Pixels
 
 MODEL = Model.open(ROOT / "models" / "resnet34-1")
+VIEW = View(context=1.2, size=224)
 NOWHERE = ((0.0, 0.0),) * 5
 
 
@@ -81,17 +83,24 @@ def test_no_face_never_reaches_the_network(
     assert scorer.rate(astronaut, []) == []
 
 
+@pytest.mark.parametrize("view", [None, {"context": 1.2}, {"context": "wide", "size": 224}])
+def test_a_card_must_say_what_the_scorer_sees(view: object) -> None:
+    model = Model("blind-1", {**MODEL.card, "view": view}, MODEL.folder)
+    with pytest.raises(ModelError, match="gives no view of a face"):
+        OnnxScorer(model, 16, 1)
+
+
 def test_a_crop_is_the_square_around_the_box(astronaut: Pixels) -> None:
     side = 160
-    cut = crop(astronaut, Box(200, 100, 200 + 90, 100 + side / CONTEXT))
-    left, top = 245 - side // 2, round(100 + side / CONTEXT / 2 - side / 2)
-    expected = cv2.resize(astronaut[top : top + side, left : left + side], (SIZE, SIZE))
+    cut = crop(astronaut, Box(200, 100, 200 + 90, 100 + side / VIEW.context), VIEW)
+    left, top = 245 - side // 2, round(100 + side / VIEW.context / 2 - side / 2)
+    expected = cv2.resize(astronaut[top : top + side, left : left + side], (VIEW.size, VIEW.size))
     np.testing.assert_array_equal(cut, expected)
 
 
 def test_a_crop_repeats_the_border_where_the_photo_ends(astronaut: Pixels) -> None:
-    cut = crop(astronaut, Box(-60, -60, 100, 100))
-    corner = cut[: SIZE // 4, : SIZE // 4].reshape(-1, 3)
+    cut = crop(astronaut, Box(-60, -60, 100, 100), VIEW)
+    corner = cut[: VIEW.size // 4, : VIEW.size // 4].reshape(-1, 3)
     assert (corner == corner[0]).all()
     np.testing.assert_array_equal(corner[0], astronaut[0, 0])
 
@@ -107,4 +116,4 @@ def test_a_crop_repeats_the_border_where_the_photo_ends(astronaut: Pixels) -> No
     ],
 )
 def test_any_box_gives_a_crop(astronaut: Pixels, box: Box) -> None:
-    assert crop(astronaut, box).shape == (SIZE, SIZE, 3)
+    assert crop(astronaut, box, VIEW).shape == (VIEW.size, VIEW.size, 3)

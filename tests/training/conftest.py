@@ -22,6 +22,7 @@ import training.train
 from pipeline.types import Pixels
 from training.crop_set import CropSet
 from training.ratings import Example
+from training.views import VIEW, WIDE
 
 STUDIO, STREET = "studio", "street"
 """The sets of `crop_folder`: one with folds and a scale from 1 to 5, one without and to 10."""
@@ -84,12 +85,13 @@ def crop_folder(scratch: Path, astronaut: Pixels) -> Path:
             )
     folder = scratch / "crops"
     folder.mkdir()
-    for name, side in (("served", 224), ("wide", 288)):
+    for name, side in (("served", VIEW.size), ("wide", WIDE.size)):
         face = cv2.resize(astronaut[20:220, 120:320], (side, side)).astype(np.float32)
         noise = rng.normal(0, 4, (len(lights), 1, 1, 3))
         pictures = [(face * light + n).clip(0, 255) for light, n in zip(lights, noise, strict=True)]
         np.save(folder / f"{name}.npy", np.stack(pictures).astype(np.uint8))
-    index = [{**asdict(example), "image": example.image.name} for example in examples]
+    rows = [{**asdict(example), "image": example.image.name} for example in examples]
+    index = {"context": VIEW.context, "examples": rows}
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
     return folder
 

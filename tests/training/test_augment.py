@@ -11,16 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.crops import CONTEXT, SIZE, crop
+from pipeline.crops import crop
 from pipeline.types import Box, Pixels
 from training.augment import augment, mixed, resized
 from training.crop_set import CropSet, batches
-from training.crops import WIDE_CONTEXT, WIDE_SIZE, middle
+from training.crops import middle
 from training.ratings import Example
 from training.recipe import Recipe
+from training.views import VIEW, WIDE
 
 FACE = Box(180, 60, 280, 180)
-MARGIN = (WIDE_SIZE - SIZE) // 2
+SIZE = VIEW.size
+MARGIN = (WIDE.size - SIZE) // 2
 
 
 class Still:
@@ -45,12 +47,12 @@ def still(*, mirror: bool = False) -> np.random.Generator:
 
 @pytest.fixture(scope="module")
 def served(astronaut: Pixels) -> Pixels:
-    return crop(astronaut, FACE)
+    return crop(astronaut, FACE, VIEW)
 
 
 @pytest.fixture(scope="module")
 def wide(astronaut: Pixels) -> Pixels:
-    return crop(astronaut, FACE, WIDE_CONTEXT, WIDE_SIZE)
+    return crop(astronaut, FACE, WIDE)
 
 
 def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
@@ -59,15 +61,14 @@ def distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
 
 
 def test_a_wide_crop_holds_the_served_one_at_the_same_scale() -> None:
-    wider = WIDE_SIZE / SIZE
-    assert wider == pytest.approx(WIDE_CONTEXT / CONTEXT)
+    assert WIDE.size / VIEW.size == pytest.approx(WIDE.context / VIEW.context)
 
 
 def test_the_middle_of_a_wide_crop_is_the_served_crop(astronaut: Pixels) -> None:
     # Neither crop is resized, so they agree to the last bit.
-    box = Box(150, 100, 250, 100 + SIZE / CONTEXT)
-    wide = crop(astronaut, box, WIDE_CONTEXT, WIDE_SIZE)
-    assert np.array_equal(wide[MARGIN:-MARGIN, MARGIN:-MARGIN], crop(astronaut, box))
+    box = Box(150, 100, 250, 100 + SIZE / VIEW.context)
+    wide = crop(astronaut, box, WIDE)
+    assert np.array_equal(wide[MARGIN:-MARGIN, MARGIN:-MARGIN], crop(astronaut, box, VIEW))
 
 
 def test_resized_crops_share_their_middle(served: Pixels, wide: Pixels) -> None:
@@ -79,7 +80,7 @@ def test_resized_crops_share_their_middle(served: Pixels, wide: Pixels) -> None:
 
 def test_a_face_not_found_is_cut_as_the_middle_square_of_the_photo(astronaut: Pixels) -> None:
     tall = astronaut[:, :224]
-    assert np.array_equal(crop(tall, middle(tall)), astronaut[144:368, :224])
+    assert np.array_equal(crop(tall, middle(tall), VIEW), astronaut[144:368, :224])
 
 
 def test_without_jitter_gives_the_served_crop(wide: Pixels) -> None:

@@ -26,7 +26,7 @@ from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
 from pipeline.types import Pixels
 from tests.training.conftest import call
 from training.crop_set import CropSet
-from training.crops import WIDE_CONTEXT, WIDE_SIZE
+from training.views import VIEW, WIDE
 
 Row = tuple[str, float, str, str]
 HEADER = ("image", "rating_1_to_5", "group", "split")
@@ -117,8 +117,8 @@ def test_crops_are_those_that_the_service_cuts(out: Path, rated: Path) -> None:
         file = rated / "images" / crops.examples[row].image
         pixels = read_photo(file.read_bytes(), PhotoSettings()).pixels
         box = detector.detect(pixels)[0].box
-        assert np.array_equal(crops.served[row], crop(pixels, box))
-        assert np.array_equal(crops.wide[row], crop(pixels, box, WIDE_CONTEXT, WIDE_SIZE))
+        assert np.array_equal(crops.served[row], crop(pixels, box, VIEW))
+        assert np.array_equal(crops.wide[row], crop(pixels, box, WIDE))
 
 
 def test_names_what_is_wrong_with_each_photo(told: Any) -> None:

@@ -29,6 +29,7 @@ from training.doubles import (
     likeness,
     near,
 )
+from training.views import VIEW
 
 FACE = Box(170, 60, 275, 180)
 """The astronaut's."""
@@ -80,7 +81,9 @@ COPIES: dict[str, tuple[Callable[[Pixels], Pixels], Callable[[Box], Box]]] = {
 def others() -> list[Pixels]:
     """Crops of pictures of something else."""
     pictures = [skimage.data.chelsea(), skimage.data.coffee(), skimage.data.rocket()]  # type: ignore[no-untyped-call]
-    return [crop(np.asarray(picture, np.uint8), Box(150, 60, 300, 210)) for picture in pictures]
+    return [
+        crop(np.asarray(picture, np.uint8), Box(150, 60, 300, 210), VIEW) for picture in pictures
+    ]
 
 
 def in_an_oval(picture: Pixels) -> Pixels:
@@ -94,7 +97,7 @@ def test_finds_a_copy_among_other_pictures(
 ) -> None:
     change, box = COPIES[copy]
     changed = change(astronaut)
-    crops = [others[0], crop(astronaut, FACE), *others[1:], crop(changed, box(FACE))]
+    crops = [others[0], crop(astronaut, FACE, VIEW), *others[1:], crop(changed, box(FACE), VIEW)]
     photos = [others[0], astronaut, *others[1:], changed]
     (double,) = find_doubles(np.stack(crops), [fingerprint(photo) for photo in photos])
     assert (double.one, double.other) == (1, 4)
@@ -103,7 +106,7 @@ def test_finds_a_copy_among_other_pictures(
 
 
 def test_the_likest_come_first_and_each_pair_once(astronaut: Pixels, others: list[Pixels]) -> None:
-    faces = [crop(p, FACE) for p in (compressed(astronaut, 15), astronaut, astronaut)]
+    faces = [crop(p, FACE, VIEW) for p in (compressed(astronaut, 15), astronaut, astronaut)]
     crops = [*others, *faces]
     doubles = find_doubles(np.stack(crops), [fingerprint(crop) for crop in crops])
     assert [(double.one, double.other) for double in doubles] == [(4, 5), (3, 4), (3, 5)]
@@ -113,7 +116,7 @@ def test_the_likest_come_first_and_each_pair_once(astronaut: Pixels, others: lis
 def test_a_nearly_symmetric_face_is_not_taken_for_mirrored(
     astronaut: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    face = crop(astronaut, FACE)
+    face = crop(astronaut, FACE, VIEW)
     symmetric = (0.55 * face + 0.45 * face[:, ::-1]).astype(np.uint8)
     copy = compressed(symmetric, 60)
     assert LIKENESS < likeness(symmetric, copy[:, ::-1]) < likeness(symmetric, copy)
@@ -126,7 +129,7 @@ def test_a_nearly_symmetric_face_is_not_taken_for_mirrored(
 def test_other_pictures_in_the_same_outline_are_no_doubles(
     astronaut: Pixels, others: list[Pixels]
 ) -> None:
-    ovals = [in_an_oval(picture) for picture in (crop(astronaut, FACE), *others)]
+    ovals = [in_an_oval(picture) for picture in (crop(astronaut, FACE, VIEW), *others)]
     for number, one in enumerate(ovals):
         for other in ovals[:number]:
             assert likeness(one, other) < LIKENESS
@@ -134,7 +137,7 @@ def test_other_pictures_in_the_same_outline_are_no_doubles(
 
 
 def test_likeness_is_of_the_details_not_of_the_light(astronaut: Pixels) -> None:
-    face = crop(astronaut, FACE)
+    face = crop(astronaut, FACE, VIEW)
     blurred = np.asarray(cv2.GaussianBlur(face, (0, 0), 12), np.uint8)
     assert likeness(face, blurred) < LIKENESS
     from_the_left = (face * np.linspace(0.5, 1, 224)[:, None]).astype(np.uint8)
@@ -145,7 +148,7 @@ def test_plain_pictures_are_like_themselves_alone(astronaut: Pixels) -> None:
     plain = np.full((224, 224, 3), 90, np.uint8)
     assert likeness(plain, plain.copy()) == 1
     assert likeness(plain, plain + np.uint8(40)) == 0
-    assert likeness(plain, crop(astronaut, FACE)) == 0
+    assert likeness(plain, crop(astronaut, FACE, VIEW)) == 0
 
 
 def test_a_fingerprint_is_phash_both_ways_round(astronaut: Pixels) -> None:
@@ -182,7 +185,7 @@ def test_finds_a_known_double_of_a_published_set_and_no_lookalike() -> None:
     # All but the first two are of different people, and two by two most alike.
     for name in ("CF253", "CF363", "CF237", "CF510", "AM1344", "AM537"):
         pixels = read_photo((SCUT / f"{name}.jpg").read_bytes(), PhotoSettings()).pixels
-        crops.append(crop(pixels, detector.detect(pixels)[0].box))
+        crops.append(crop(pixels, detector.detect(pixels)[0].box, VIEW))
         photos.append(fingerprint(pixels))
     assert [(double.one, double.other) for double in find_doubles(np.stack(crops), photos)] == [
         (0, 1)

@@ -87,7 +87,8 @@ def add_model(
     folder.mkdir()
     (folder / "int8.onnx").write_bytes(graph(off, spreads))
     told = json.loads(replace(RECIPE, **recipe).to_json())
-    write_card(folder, {"kind": "scorer", "served": "int8.onnx", "recipe": told})
+    view = {"context": 1.2, "size": 224}
+    write_card(folder, {"kind": "scorer", "served": "int8.onnx", "view": view, "recipe": told})
     return folder
 
 
@@ -149,7 +150,8 @@ def workshop(tmp_path: Path, astronaut: Pixels) -> Workshop:
     crops.mkdir()
     np.save(crops / "served.npy", served)
     np.save(crops / "wide.npy", np.zeros((len(rated), 1, 1, 3), np.uint8))
-    index = [{**asdict(example), "image": example.image.name} for example in rated]
+    rows = [{**asdict(example), "image": example.image.name} for example in rated]
+    index = {"context": 1.2, "examples": rows}
     (crops / "index.json").write_text(json.dumps(index), encoding="utf-8")
     return Workshop(tmp_path, CropSet.open(crops))
 
@@ -199,7 +201,7 @@ def test_a_set_that_was_not_trained_on_is_all_test_and_said_to_be(workshop: Work
 
 def test_an_early_graph_has_no_spreads(workshop: Workshop) -> None:
     model = add_model(workshop, "early-1", spreads=False)
-    scores, spreads = rate_served(Model.open(model), workshop.crops.served, [3, 1, 30], 1)
+    scores, spreads = rate_served(Model.open(model), workshop.crops, [3, 1, 30], 1)
     assert scores == pytest.approx(workshop.scores([3, 1, 30]), abs=1e-4)
     assert spreads is None
     figures, page = evaluate_with_page(workshop, model)
@@ -322,6 +324,14 @@ def test_a_model_without_such_a_part_is_refused(
 ) -> None:
     with pytest.raises(SystemExit, match=reason):
         evaluate(workshop, add_model(workshop, "tiny-1", **change), "--part", part)
+
+
+def test_crops_that_show_more_than_the_model_sees_are_refused(workshop: Workshop) -> None:
+    index = workshop.folder / "crops" / "index.json"
+    told = json.loads(index.read_text(encoding="utf-8"))
+    index.write_text(json.dumps({**told, "context": 1.4}), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"sees 1\.2 times a face, these crops show 1\.4"):
+        evaluate(workshop, add_model(workshop, "tiny-1"))
 
 
 def test_a_model_that_is_no_scorer_is_refused(workshop: Workshop) -> None:

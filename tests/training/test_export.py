@@ -21,7 +21,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import training.export
-from pipeline.crops import CONTEXT
 from pipeline.models import Model, onnx_session
 from pipeline.network import RatingNet
 from pipeline.reference import TorchScorer
@@ -94,7 +93,7 @@ def test_writes_the_four_forms_and_a_card_of_them(tiny_model: Path, tiny_run: Pa
     assert (card["name"], card["kind"], card["title"]) == ("tiny-1", "scorer", "A tiny scorer")
     assert (card["served"], card["master"]) == ("int8.onnx", "master.safetensors")
     assert card["init"] == "resnet18.safetensors"
-    assert card["context"] == CONTEXT
+    assert card["view"] == {"context": 1.2, "size": 32}
     net, recipe, told = load_run(tiny_run)
     assert Recipe.from_json(json.dumps(card["recipe"])) == recipe
     assert (card["recipe"]["protocol"], card["recipe"]["sets"]) == ("split", [])
@@ -128,7 +127,7 @@ def test_graph_and_program_rate_as_the_master_does(
 ) -> None:
     net, _, _ = load_run(tiny_run)
     net.load_master(load_file(tiny_model / "master.safetensors"))
-    pictures = np.array(crops.served[7 : 7 + count])
+    pictures = crops.seen(range(7, 7 + count), 32)
     with torch.inference_mode():
         expected = [it.numpy() for it in net(torch.from_numpy(pictures))]
         program = torch.export.load(tiny_model / "program.pt2").module()
@@ -189,8 +188,8 @@ def test_a_network_of_the_mean_alone_tells_no_spread(
     assert "spread" not in card
     assert (card["recipe"]["protocol"], card["recipe"]["sets"]) == ("fold-1", [STUDIO])
     (net,) = without_forms
-    save_fp32(ScoresAlone(net), tmp_path / "fp32.onnx")
-    pictures = np.array(crops.served[:2])
+    save_fp32(ScoresAlone(net), tmp_path / "fp32.onnx", 32)
+    pictures = crops.seen([0, 1], 32)
     (scores,) = rated_by(tmp_path / "fp32.onnx", pictures)
     with torch.inference_mode():
         np.testing.assert_allclose(scores, net(torch.from_numpy(pictures))[0], atol=0.002)
@@ -204,7 +203,9 @@ def test_nothing_is_written_if_a_form_strays(
     tmp_path: Path,
 ) -> None:
     graph = (tiny_model / "fp32.onnx").read_bytes()
-    monkeypatch.setattr(training.export, "save_fp32", lambda _, path: path.write_bytes(graph))
+    monkeypatch.setattr(
+        training.export, "save_fp32", lambda _, path, _size: path.write_bytes(graph)
+    )
     monkeypatch.setitem(training.export.TOLERANCE, "fp32.onnx", -1.0)
     out = tmp_path / "models" / "tiny-5"
     with pytest.raises(SystemExit, match=r"fp32\.onnx strays by more than -1\.0"):
@@ -216,7 +217,7 @@ def test_nothing_is_written_if_a_form_strays(
 def test_a_form_may_stray_by_its_tolerance_and_no_more(
     tiny_model: Path, crops: CropSet, off: float, stops: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pictures = np.array(crops.served[:20])
+    pictures = crops.seen(range(20), 32)
     (scores, _), path = rated_by(tiny_model / "int8.onnx", pictures), tiny_model / "int8.onnx"
     scores[17] += off
     if stops:

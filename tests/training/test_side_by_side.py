@@ -44,7 +44,9 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "wider-1"
     folder.mkdir()
     shutil.copy(SERVED / "int8.onnx", folder)
-    write_card(folder, {"kind": "scorer", "served": "int8.onnx", "context": 2.2})
+    write_card(
+        folder, {"kind": "scorer", "served": "int8.onnx", "view": {"context": 2.2, "size": 224}}
+    )
     return folder
 
 

@@ -140,7 +140,7 @@ def test_the_gain_makes_the_spreads_fit_the_errors_on_what_was_held_out(
 ) -> None:
     net, recipe, told = load_run(tiny_run)
     _, held_out = hold_out(crops.examples, parts(crops.examples, "split")[0], 0.25, recipe.seed)
-    scores, spreads = rate(net, crops.served[held_out], 32, CPU)
+    scores, spreads = rate(net, crops.seen(held_out, 32), CPU)
     errors = scores - crops.scores[held_out]
     assert np.mean((errors / spreads) ** 2) == pytest.approx(1, abs=1e-3)
     assert net.spread.gain == json.loads(told["spread_gain"]) != 1

@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 STATS := $(or $(TMPDIR),/tmp)/attrai-$(PORT).stats
+METRICS ?= $(abspath $(VENV))/metrics/$(PORT)
 UV := $(VENV)/lock/bin/uv
 
 .DEFAULT_GOAL := help
@@ -19,8 +20,10 @@ help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
 
 run: $(VENV)/serve.stamp ## serve on 127.0.0.1:4444 (PORT=…, WORKERS=… for others); Ctrl-C stops
+	@rm -f $(METRICS)/*.db  # the counts of the workers begin anew with the server
 	@echo "serving on http://$(HOST):$(PORT)  (watch the workers: $(BIN)/uwsgitop $(STATS))"
 	@ATTRAI_HTTP=$(HOST):$(PORT) ATTRAI_STATS=$(STATS) ATTRAI_PYTHON=$(abspath $(BIN)/python3) \
+	PROMETHEUS_MULTIPROC_DIR=$(METRICS) \
 	$(if $(WORKERS),ATTRAI_WORKERS=$(WORKERS)) exec $(BIN)/uwsgi --ini deploy/uwsgi.ini
 
 test: $(VENV)/dev.stamp ## install what the tests need, torch included, and run them all

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import re
+import sys
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Flask, Response, g, request
 
 from pipeline.predictor import Predictor, load_predictor
 from service.errors import NotReady
-from service.logs import log_requests
+from service.logs import log_requests, log_start, log_to
+from service.metrics import Metrics, ServedModel
+from service.pages import add_pages
 from service.problems import handle_problems
+from service.rejections import Rejections
 from service.requests import PhotoRequest, max_body, read_upload
 from service.responses import figures, json_response, picture_response
 from service.settings import Settings, load_settings
+from service.version import read_version
+from service.workers import share_counts, worker_number
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def create_app(settings: Settings | None = None, predictor: Predictor | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None,
+    predictor: Predictor | None = None,
+    rejections: Rejections | None = None,
+) -> Flask:
     """The service, with its models loaded and warm.
 
     Raises SettingsError and ModelError, so that a worker that cannot serve does not start.
     """
+    log_to(sys.stdout)
     settings = settings or load_settings()
+    metrics = Metrics(share_counts())
+    if rejections is not None:
+        rejections.report_to(metrics.count_rejection)
     if predictor is None:
         predictor = load_predictor(settings)
         predictor.warm_up()
@@ -31,18 +48,39 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     app.request_class = PhotoRequest
     app.config["MAX_CONTENT_LENGTH"] = max_body(settings.photo.max_bytes)
     # First, so that every line and every problem has the id.
-    app.before_request(_take_request_id)
+    app.before_request(_begin)
     log_requests(app)
+    metrics.measure(app)
     app.after_request(_mark)
     handle_problems(app)
-    _add_routes(app, settings, predictor)
+    _add_routes(app, settings, predictor, metrics)
+    add_pages(app)
+    _start_worker(settings, predictor, metrics)
     return app
 
 
-def _add_routes(app: Flask, settings: Settings, predictor: Predictor) -> None:
+def _served(predictor: Predictor) -> list[ServedModel]:
+    detector = predictor.detector.name
+    return [
+        ServedModel(detector, name, model.sha256(model.file("served")))
+        for name, model in predictor.models.items()
+        if name != detector
+    ]
+
+
+def _start_worker(settings: Settings, predictor: Predictor, metrics: Metrics) -> None:
+    models = _served(predictor)
+    metrics.start_worker(models)
+    described = [{"name": model.scorer, "sha256": model.sha256} for model in models]
+    log_start(read_version(), settings.engine.engine, described, worker_number())
+
+
+def _add_routes(app: Flask, settings: Settings, predictor: Predictor, metrics: Metrics) -> None:
     @app.route("/predict", methods=["GET", "POST"])
     def predict() -> Response:
-        upload = read_upload(request, settings)
+        stages_ms: dict[str, float] = {}
+        with _timed(stages_ms, "receive"):
+            upload = read_upload(request, settings)
         options = upload.options
         prediction = predictor.predict(
             upload.data,
@@ -50,15 +88,23 @@ def _add_routes(app: Flask, settings: Settings, predictor: Predictor) -> None:
             max_faces=options.max_faces,
             min_confidence=options.min_confidence,
         )
-        g.faces = len(prediction.faces)
+        stages_ms |= prediction.timing_ms
         result = figures(prediction, predictor.detector.name, g.request_id)
         if options.format == "json":
             response = json_response(result)
         else:
-            picture = predictor.picture(upload.data, prediction, options.format)
+            with _timed(stages_ms, "encode"):
+                picture = predictor.picture(upload.data, prediction, options.format)
             response = picture_response(picture, options.format, result)
         response.headers["Cache-Control"] = "no-store"
+        g.faces, g.scorer, g.stages_ms = len(prediction.faces), prediction.scorer.name, stages_ms
+        metrics.count_photo(g.scorer, g.faces, stages_ms)
         return response
+
+    @app.get("/metrics", endpoint="metrics")
+    def scrape() -> Response:
+        text, media_type = metrics.exposition(request.headers.get("Accept", ""))
+        return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -76,7 +122,15 @@ def _add_routes(app: Flask, settings: Settings, predictor: Predictor) -> None:
         return json_response({"default": settings.scorer.model, "models": cards})
 
 
-def _take_request_id() -> None:
+@contextmanager
+def _timed(stages_ms: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    stages_ms[stage] = (time.perf_counter() - start) * 1000
+
+
+def _begin() -> None:
+    g.start = time.perf_counter()
     offered = request.headers.get("X-Request-ID", "")
     g.request_id = offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
 

@@ -20,6 +20,8 @@ from service.application import create_app
 from service.settings import Settings
 
 SHARED = ROOT.parent / "shared" / "data"
+SCORER = Settings().scorer.model
+"""The default one."""
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from pipeline.errors import ModelError, SettingsError, UnknownModel
 from pipeline.models import Model, onnx_session
 from pipeline.predictor import Predictor, load_predictor
 from pipeline.settings import ROOT, EngineSettings, PipelineSettings, ScorerSettings
+from tests.conftest import SCORER
 
 MODELS = ROOT / "models"
 
@@ -35,7 +36,7 @@ def test_both_engines_agree(photo: bytes, predictor: Predictor) -> None:
     a, b = ours.faces[0], reference.faces[0]
     assert a.face.box.x1 == pytest.approx(b.face.box.x1, abs=0.01)
     assert a.rating.score == pytest.approx(b.rating.score, abs=0.25)
-    assert reference.scorer.sha256 == torch.models["resnet34-1"].sha256("master.safetensors")
+    assert reference.scorer.sha256 == torch.models[SCORER].sha256("master.safetensors")
 
 
 def test_the_torch_engine_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,12 +47,12 @@ def test_the_torch_engine_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_unknown_model_is_named_with_those_there_are(photo: bytes, predictor: Predictor) -> None:
-    with pytest.raises(UnknownModel, match=r"'other'.*resnet34-1"):
+    with pytest.raises(UnknownModel, match=rf"'other'.*{SCORER}"):
         predictor.predict(photo, model="other")
 
 
 def test_a_file_that_is_not_its_cards_is_refused(models: Path) -> None:
-    graph = models / "resnet34-1" / "int8.onnx"
+    graph = models / SCORER / "int8.onnx"
     spoilt = bytearray(graph.read_bytes())
     spoilt[1000] ^= 1
     graph.write_bytes(bytes(spoilt))

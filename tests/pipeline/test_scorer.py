@@ -17,8 +17,9 @@ from pipeline.reference import TorchScorer, torch_device
 from pipeline.scorer import OnnxScorer
 from pipeline.settings import ROOT, PhotoSettings
 from pipeline.types import Box, Face, Pixels
+from tests.conftest import SCORER
 
-MODEL = Model.open(ROOT / "models" / "resnet34-1")
+MODEL = Model.open(ROOT / "models" / SCORER)
 VIEW = View(context=1.2, size=224)
 NOWHERE = ((0.0, 0.0),) * 5
 

@@ -25,6 +25,7 @@ from service.errors import FetchFailed, FetchTimedOut, UrlRefused
 from service.fetch import FetchSettings
 from service.problems import STATUS
 from service.settings import Settings
+from tests.conftest import SCORER
 from tests.service.forms import as_json, form, parts
 
 
@@ -214,7 +215,7 @@ def test_an_option_given_in_two_places(client: FlaskClient, photo: bytes) -> Non
 
 def test_an_unknown_model_lists_those_there_are(client: FlaskClient, photo: bytes) -> None:
     answer = client.post("/predict?model=vgg", data=photo, content_type="image/jpeg")
-    problem(answer, 404, "'vgg'", "resnet34-1")
+    problem(answer, 404, "'vgg'", SCORER)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/gif", "image/avif, text/*"])

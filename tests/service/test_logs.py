@@ -19,6 +19,7 @@ from pipeline.errors import AttraiError
 from service import requests
 from service.errors import FetchFailed
 from service.logs import log, log_start, log_to, network
+from tests.conftest import SCORER
 from tests.service.forms import BOUNDARY, as_json, form, parts
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -65,7 +66,7 @@ def test_a_rated_photo_gets_one_line(client: FlaskClient, photo: bytes, lines: L
         "bytes_out": len(answer.data),
         "client": "203.0.113.0/24",
         "faces": 1,
-        "scorer": "resnet34-1",
+        "scorer": SCORER,
     }
 
 

@@ -21,6 +21,7 @@ from service.application import create_app
 from service.metrics import Metrics, ServedModel
 from service.settings import Settings
 from service.workers import WorkersCollector
+from tests.conftest import SCORER
 from tests.service.forms import form
 
 
@@ -67,8 +68,8 @@ def test_photos_faces_and_stages_are_counted(client: FlaskClient, photo: bytes) 
     client.post("/predict?format=png", **form(photo))
     client.post("/predict", **form(b"no photo"))
     seen = scrape(client)
-    assert seen[key("attrai_photos_total", scorer="resnet34-1")] == 2
-    assert seen[key("attrai_faces_total", scorer="resnet34-1")] == 2
+    assert seen[key("attrai_photos_total", scorer=SCORER)] == 2
+    assert seen[key("attrai_faces_total", scorer=SCORER)] == 2
     assert seen[key("attrai_photo_faces_bucket", le="0.0")] == 0
     assert seen[key("attrai_photo_faces_bucket", le="1.0")] == 2
     count = "attrai_stage_duration_seconds_count"
@@ -112,8 +113,8 @@ def test_a_request_is_in_flight_until_it_is_answered(
 
 def test_what_serves_is_told(client: FlaskClient, predictor: Predictor) -> None:
     seen = scrape(client)
-    sha256 = predictor.models["resnet34-1"].card["files"]["int8.onnx"]["sha256"]
-    model = {"detector": "mtcnn", "scorer": "resnet34-1", "sha256": sha256}
+    sha256 = predictor.models[SCORER].card["files"]["int8.onnx"]["sha256"]
+    model = {"detector": "mtcnn", "scorer": SCORER, "sha256": sha256}
     assert seen[key("attrai_model_info", **model)] == 1
     (build,) = (dict(labels) for name, labels in seen if name == "attrai_build_info")
     assert re.fullmatch(r"\d+\.\d+\.\d+", build["version"])

@@ -19,6 +19,7 @@ from pipeline.predictor import Predictor
 from pipeline.report import report
 from pipeline.types import Pixels
 from service import requests
+from tests.conftest import SCORER
 from tests.service.forms import as_json, form
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
@@ -57,10 +58,10 @@ def test_the_answer_is_the_contracts(
 ) -> None:
     answer = figures(client.post("/predict", **form(photo)))
     assert set(answer) == {"request_id", "model", "image", "faces", "timing_ms"}
-    card = predictor.models["resnet34-1"].card
+    card = predictor.models[SCORER].card
     assert answer["model"] == {
         "detector": "mtcnn",
-        "scorer": "resnet34-1",
+        "scorer": SCORER,
         "sha256": card["files"]["int8.onnx"]["sha256"],
     }
     assert answer["image"] == {"width": 512, "height": 512}
@@ -192,8 +193,8 @@ def test_no_face_is_a_success(client: FlaskClient, encoded: Callable[[str], byte
 
 
 def test_model_may_be_named(client: FlaskClient, photo: bytes) -> None:
-    answer = figures(client.post("/predict?model=resnet34-1", **form(photo)))
-    assert answer["model"]["scorer"] == "resnet34-1"
+    answer = figures(client.post(f"/predict?model={SCORER}", **form(photo)))
+    assert answer["model"]["scorer"] == SCORER
 
 
 @pytest.mark.parametrize("offered", ["a", "Trace.1_2-3", "x" * 64])
@@ -239,6 +240,6 @@ def test_health_readiness_and_models(client: FlaskClient) -> None:
     assert client.get("/readyz").json == {"status": "ready"}
     listed = client.get("/models").json
     assert listed is not None
-    assert listed["default"] == "resnet34-1"
+    assert listed["default"] == SCORER
     names = {card["name"]: card["kind"] for card in listed["models"]}
-    assert names == {"mtcnn": "detector", "resnet34-1": "scorer"}
+    assert names == {"mtcnn": "detector", SCORER: "scorer"}

@@ -16,11 +16,12 @@ from PIL import Image
 import training.side_by_side
 from pipeline.settings import ROOT
 from pipeline.types import Pixels, Rating
+from tests.conftest import SCORER
 from tests.training.conftest import call
 from training.cards import write_card
 from training.side_by_side import Pair, page_of, summary, told
 
-SERVED = ROOT / "models" / "resnet34-1"
+SERVED = ROOT / "models" / SCORER
 NAMES = ["old", "new"]
 
 
@@ -72,7 +73,7 @@ def test_every_face_has_a_line_and_what_shows_none_is_named(
     for first, second, apart in scores:
         assert apart == pytest.approx(second - first, abs=0.11)
         assert apart != 0
-    for place, name in ((0, "resnet34-1"), (1, "wider-1")):
+    for place, name in ((0, SCORER), (1, "wider-1")):
         its = [score[place] for score in scores]
         assert f"{name}: mean " in lines[4 + place]
         assert f"from {min(its):.1f} to {max(its):.1f}" in lines[4 + place]

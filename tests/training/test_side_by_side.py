@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import training.side_by_side
+from pipeline.models import Model
 from pipeline.settings import ROOT
 from pipeline.types import Pixels, Rating
 from tests.conftest import SCORER
@@ -45,9 +46,8 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "wider-1"
     folder.mkdir()
     shutil.copy(SERVED / "int8.onnx", folder)
-    write_card(
-        folder, {"kind": "scorer", "served": "int8.onnx", "view": {"context": 2.2, "size": 224}}
-    )
+    view = {**Model.open(SERVED).card["view"], "context": 2.2}
+    write_card(folder, {"kind": "scorer", "served": "int8.onnx", "view": view})
     return folder
 
 

@@ -9,12 +9,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 
 from pipeline.predictor import Predictor, load_predictor
+from service.cors import allow_origins
+from service.docs import add_docs
 from service.errors import NotReady
 from service.logs import log_requests, log_start, log_to
 from service.metrics import Metrics, ServedModel
+from service.openapi import describe_service
 from service.pages import add_pages
 from service.problems import handle_problems
 from service.rejections import Rejections
@@ -47,13 +50,19 @@ def create_app(
     app = Flask("attrai", static_folder=None)
     app.request_class = PhotoRequest
     app.config["MAX_CONTENT_LENGTH"] = max_body(settings.photo.max_bytes)
+    # A path with // is not found, as any other wrong one; a redirect would be no problem document.
+    app.url_map.merge_slashes = False
     # First, so that every line and every problem has the id.
     app.before_request(_begin)
     log_requests(app)
     metrics.measure(app)
     app.after_request(_mark)
+    allow_origins(app, settings.cors)
+    app.before_request(_tell_methods)
     handle_problems(app)
     _add_routes(app, settings, predictor, metrics)
+    contract = describe_service(settings, [model.scorer for model in _served(predictor)])
+    add_docs(app, contract)
     add_pages(app)
     _start_worker(settings, predictor, metrics)
     return app
@@ -96,15 +105,18 @@ def _add_routes(app: Flask, settings: Settings, predictor: Predictor, metrics: M
             with _timed(stages_ms, "encode"):
                 picture = predictor.picture(upload.data, prediction, options.format)
             response = picture_response(picture, options.format, result)
-        response.headers["Cache-Control"] = "no-store"
         g.faces, g.scorer, g.stages_ms = len(prediction.faces), prediction.scorer.name, stages_ms
         metrics.count_photo(g.scorer, g.faces, stages_ms)
         return response
 
+    # HEAD would have to download and rate a photo to say what GET does.
+    for rule in app.url_map.iter_rules("predict"):
+        (rule.methods or set()).discard("HEAD")
+
     @app.get("/metrics", endpoint="metrics")
     def scrape() -> Response:
         text, media_type = metrics.exposition(request.headers.get("Accept", ""))
-        return Response(text, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
+        return Response(text, headers={"Content-Type": media_type})
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -135,9 +147,22 @@ def _begin() -> None:
     g.request_id = offered if REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
 
 
+def _tell_methods() -> Response | None:
+    """Answer OPTIONS, at every route, with the methods that there are."""
+    if request.method != "OPTIONS" or request.url_rule is None:
+        return None
+    response = current_app.make_default_options_response()
+    response.status_code = 204
+    response.headers["Allow"] = ", ".join(sorted(response.allow))
+    del response.headers["Content-Type"]
+    return response
+
+
 def _mark(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
+    # Answers about photos above all. Only the page's files may be kept, and say so themselves.
+    response.headers.setdefault("Cache-Control", "no-store")
     if request.path == "/predict":
         response.vary.add("Accept")
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ MEDIA_TYPES = {
     "webp": "image/webp",
 }
 NAMES = ("format", "model", "max_faces", "min_confidence")
+_CHARSET = re.compile(r"\s*;\s*charset=\"?utf-8\"?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def _format(value: Any) -> str:
 def _negotiate(accept: MIMEAccept) -> str:
     if not accept:
         return "json"
-    best = accept.best_match(MEDIA_TYPES.values())
+    # JSON has no charset, but many clients ask for one.
+    ranges = MIMEAccept((_CHARSET.sub("", range_), quality) for range_, quality in accept)
+    best = ranges.best_match(MEDIA_TYPES.values())
     for name, media_type in MEDIA_TYPES.items():
         if media_type == best:
             return name
@@ -78,7 +82,8 @@ def _text(name: str, value: Any) -> str:
 
 
 def _max_faces(value: Any) -> int:
-    text = str(value)
+    # To JSON Schema, 2.0 is a whole number too.
+    text = str(int(value) if isinstance(value, float) and value.is_integer() else value)
     if isinstance(value, bool) or not (text.isascii() and text.isdigit() and 0 < len(text) < 10):
         raise BadOption(f"max_faces must be a whole number of at least 1, not {_short(value)}")
     if int(text) == 0:

@@ -31,6 +31,12 @@ STATUS: dict[type[AttraiError], HTTPStatus] = {
     service.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Every error that a request can end in; any other is a fault of ours, and a 500."""
+MEDIA_TYPE = "application/problem+json"
+URN = "urn:attrai:problem:"
+RETRY_AFTER = "2"
+"""Seconds until a worker that is starting may be asked again; nginx says the same."""
+PHRASES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Body too large"}
+"""Where the standard library's phrase, which kinds are made of, is another from Python 3.13 on."""
 
 
 def handle_problems(app: Flask) -> None:
@@ -43,25 +49,34 @@ def handle_problems(app: Flask) -> None:
 def problem(status: HTTPStatus, kind: str, title: str, detail: str) -> Response:
     """This request's answer; `kind` tells a program what `title` tells a person."""
     body = {
-        "type": f"urn:attrai:problem:{kind}",
+        "type": URN + kind,
         "title": title,
         "status": status.value,
         "detail": detail,
         "instance": request.path,
         "request_id": g.request_id,
     }
-    return Response(
-        json.dumps(body) + "\n", status=status.value, mimetype="application/problem+json"
-    )
+    return Response(json.dumps(body) + "\n", status=status.value, mimetype=MEDIA_TYPE)
+
+
+def kind_of(error: type[AttraiError]) -> str:
+    """What the `type` of this error's problem ends in: its name, in lower case, with hyphens."""
+    return "-".join(_words(error)).lower()
 
 
 def _of_error(error: AttraiError) -> Response:
     status = STATUS.get(type(error))
     if status is None:
         return _of_fault(error)
-    words = re.findall("[A-Z][a-z0-9]*", type(error).__name__)
-    title = " ".join(words).capitalize()
-    return problem(status, "-".join(words).lower(), title, str(error))
+    title = " ".join(_words(type(error))).capitalize()
+    response = problem(status, kind_of(type(error)), title, str(error))
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def _words(error: type[AttraiError]) -> list[str]:
+    return re.findall("[A-Z][a-z0-9]*", error.__name__)
 
 
 def _of_http(error: HTTPException) -> Response:
@@ -69,13 +84,16 @@ def _of_http(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         return _of_fault(error)
-    kind = status.phrase.lower().replace(" ", "-")
+    title = PHRASES.get(status, status.phrase)
+    kind = title.lower().replace(" ", "-")
     detail = error.description or status.description
     if status is HTTPStatus.NOT_FOUND:
         detail = f"there is nothing at {request.path}; photos go to /predict"
-    response = problem(status, kind, status.phrase, detail)
+    response = problem(status, kind, title, detail)
     for name, value in error.get_headers():
-        if name in ("Allow", "Retry-After"):
+        if name == "Allow":
+            response.headers[name] = ", ".join(sorted(value.split(", ")))
+        elif name == "Retry-After":
             response.headers[name] = value
     return response
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from flask import Request
+from werkzeug.exceptions import BadRequest
 
 from service.errors import BadOption, BodyTooLarge, MissingPhoto, UnsupportedBody
 from service.fetch import fetch
@@ -103,7 +104,7 @@ def _read_form(request: Request, query: list[tuple[str, str]]) -> tuple[bytes, d
 def _read_json(request: Request, query: list[tuple[str, str]]) -> tuple[bytes, dict[str, Any]]:
     try:
         document = request.get_json(cache=False)
-    except RecursionError:
+    except (BadRequest, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise MissingPhoto("no photo: the body must be a JSON object with the photo in 'image'")

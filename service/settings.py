@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.settings import ROOT, PipelineSettings, load
+from service.cors import CorsSettings
 from service.fetch import FetchSettings
 
 
@@ -15,6 +16,7 @@ class Settings(PipelineSettings):
     """All sections, each a table of its own."""
 
     fetch: FetchSettings = FetchSettings()
+    cors: CorsSettings = CorsSettings()
 
 
 def load_settings() -> Settings:

@@ -11,6 +11,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from pipeline.anatomy import JPEG, PNG, check_work, count_scans
 from pipeline.errors import (
     EmptyPhoto,
     PhotoTooLarge,
@@ -72,6 +73,7 @@ def _read_header(data: bytes, settings: PhotoSettings) -> _Header:
         raise PhotoTooLarge(
             f"the photo has {len(data)} bytes; at most {settings.max_bytes} are accepted"
         )
+    scans = count_scans(data)
     image = _open(data, settings.max_pixels)
     if getattr(image, "is_animated", False) and image.format not in JPEGS:
         raise UnknownImageType(f"the photo is an animated {image.format}; send a still picture")
@@ -85,6 +87,7 @@ def _read_header(data: bytes, settings: PhotoSettings) -> _Header:
             f"the photo is {width} x {height} pixels;"
             f" each side must have at least {settings.min_side}"
         )
+    check_work(scans, width * height)
     return _Header(data, image, _orientation(image))
 
 
@@ -108,8 +111,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def _looks_readable(data: bytes) -> bool:
-    png, jpeg = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-    return data.startswith((png, jpeg)) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+    return data.startswith((PNG, JPEG)) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -166,9 +168,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(grey).convert("RGB")
     if image.has_transparency_data:
         # What a viewer on a white page would see; the colours under full transparency are junk.
-        image = image.convert("RGBA")
-        page = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(page, image).convert("RGB")
+        # Drawn onto the page, for each further copy of the largest photo would take 200 MB.
+        clear = image if image.mode == "RGBA" else image.convert("RGBA")
+        page = Image.new("RGB", image.size, "white")
+        page.paste(clear, mask=clear)
+        return page
     return image.convert("RGB")
 
 

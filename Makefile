@@ -14,7 +14,7 @@ METRICS ?= $(abspath $(VENV))/metrics/$(PORT)
 UV := $(VENV)/lock/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint train lock clean
+.PHONY: help run test soak lint train lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
@@ -28,6 +28,11 @@ run: $(VENV)/serve.stamp ## serve on 127.0.0.1:4444 (PORT=…, WORKERS=… for o
 
 test: $(VENV)/dev.stamp ## install what the tests need, torch included, and run them all
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/dev.stamp ## hold a real server to its promises in full (root; an hour or two)
+	ATTRAI_SOAK=1 $(BIN)/python -m pytest -s tests/deploy/test_systemd.py \
+		tests/deploy/test_promises.py tests/deploy/test_overload.py \
+		tests/deploy/test_footprint.py tests/hostile tests/service/test_generated_requests.py
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check .

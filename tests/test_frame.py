@@ -117,7 +117,9 @@ def test_data_flows_one_way(folder: str, strangers: set[str]) -> None:
 
 
 def test_the_shell_scripts_parse() -> None:
-    for script in (ROOT / "scripts" / "load_test.sh", ROOT / ".ci" / "run"):
+    deployment = sorted((ROOT / "deploy").rglob("*.sh"))
+    assert deployment
+    for script in (ROOT / "scripts" / "load_test.sh", ROOT / ".ci" / "run", *deployment):
         subprocess.run(["bash", "-n", script], check=True)
 
 

@@ -1,7 +1,8 @@
-"""A real server for the tests of this folder."""
+"""A real server for the tests of this folder, and who asks the machine that boots."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
@@ -14,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.settings import ROOT
+from tests.deploy.client import Client
+from tests.deploy.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Server:
         try:
             with urllib.request.urlopen(self.url + path, timeout=5) as answer:
                 return int(answer.status)
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             return 0
 
     def stop(self, number: int) -> int:
@@ -52,7 +56,8 @@ def free_port() -> int:
 def start(folder: Path, *choices: str, config: Path = ROOT / "attrai.ini") -> Server:
     """Run `make run` with those choices, and wait until it has rated a face."""
     port, log = free_port(), folder / "server.log"
-    command = ["make", "--no-print-directory", "run", f"PORT={port}", *choices]
+    places = (f"PORT={port}", f"METRICS={folder / 'metrics'}")
+    command = ["make", "--no-print-directory", "run", *places, *choices]
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
@@ -80,3 +85,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield running
     if running.process.poll() is None:
         running.stop(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def client(machine: Machine) -> Client:
+    """A client at 127.0.0.1."""
+    return Client(machine)
+
+
+@pytest.fixture(scope="session")
+def face(photo: bytes) -> bytes:
+    """A JPEG of one face, as small and quick as one can be."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(photo)) as picture:
+        picture.crop((150, 30, 300, 210)).resize((75, 90)).save(file, "JPEG")
+    return file.getvalue()

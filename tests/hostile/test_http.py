@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.deploy.conftest import SOAK, start
+from tests.conftest import SOAK
+from tests.deploy.conftest import start
 from tests.deploy.machine import Machine
 from tests.deploy.provision import cursor, journal, until
 from tests.hostile.fuzzer import seed_photo

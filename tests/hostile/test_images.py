@@ -12,7 +12,7 @@ import pytest
 
 import pipeline.errors
 from pipeline.errors import PhotoError
-from tests.deploy.conftest import SOAK
+from tests.conftest import SOAK
 from tests.hostile.bombs import COSTLY, POLYGLOTS
 from tests.hostile.fuzz_photo import CORPUS, MOST
 from tests.hostile.fuzzer import mutant

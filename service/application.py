@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from flask import Flask, Response, current_app, g, request
 
 from pipeline.predictor import Predictor, load_predictor
+from service.auth import require_keys
 from service.cors import allow_origins
 from service.docs import add_docs
 from service.errors import NotReady
@@ -59,6 +60,7 @@ def create_app(
     app.after_request(_mark)
     allow_origins(app, settings.cors)
     app.before_request(_tell_methods)
+    require_keys(app, settings.auth)
     handle_problems(app)
     _add_routes(app, settings, predictor, metrics)
     contract = describe_service(settings, [model.scorer for model in _served(predictor)])
@@ -81,7 +83,7 @@ def _start_worker(settings: Settings, predictor: Predictor, metrics: Metrics) ->
     models = _served(predictor)
     metrics.start_worker(models)
     described = [{"name": model.scorer, "sha256": model.sha256} for model in models]
-    log_start(read_version(), settings.engine.engine, described, worker_number())
+    log_start(read_version(), predictor.detector.engine, described, worker_number())
 
 
 def _add_routes(app: Flask, settings: Settings, predictor: Predictor, metrics: Metrics) -> None:

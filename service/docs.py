@@ -17,7 +17,8 @@ from typing import Any
 from flask import Flask, Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from service.openapi import Document, problem_kinds
+from service.kinds import problem_kinds
+from service.openapi import Document
 from service.pages import STATIC
 from service.responses import json_response
 
@@ -82,6 +83,7 @@ class Operation:
     answers: tuple[tuple[str, str], ...]
     headers: tuple[str, ...]
     problems: tuple[str, ...]
+    key: bool
     examples: tuple[tuple[str, str], ...]
 
 
@@ -160,8 +162,17 @@ def _operations(document: Document) -> Iterator[Operation]:
                 answers=tuple(_contents(success["content"])),
                 headers=tuple(success["headers"]),
                 problems=tuple(code for code in operation["responses"] if code != "200"),
-                examples=EXAMPLES[operation["operationId"]],
+                key="security" in operation,
+                examples=tuple(_examples(operation)),
             )
+
+
+def _examples(operation: Document) -> Iterator[tuple[str, str]]:
+    """The commands of an operation; where it takes a key, with one."""
+    for words, command in EXAMPLES[operation["operationId"]]:
+        if "security" in operation:
+            command = command.replace("curl ", 'curl -H "Authorization: Bearer $ATTRAI_KEY" ')
+        yield words, command
 
 
 def _resolve(document: Document, value: Document) -> Document:

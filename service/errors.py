@@ -45,3 +45,36 @@ class FetchTimedOut(FetchError):
 
 class NotReady(AttraiError):
     """The worker has not rated a face yet."""
+
+
+class AuthError(AttraiError):
+    """Who asks may not, or not now. Grouped by cause below."""
+
+
+class MissingKey(AuthError):
+    """The request brings no key, and needs one."""
+
+
+class InvalidKey(AuthError):
+    """The key is unknown, was revoked, or is none."""
+
+
+class AmbiguousKey(AuthError):
+    """The request brings two different keys."""
+
+
+class RateExceeded(AuthError):
+    """The key was used as often as it may be."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        """`seconds` is how long to wait."""
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class KeysUnavailable(AuthError):
+    """The list of keys cannot be read for now, and so none is accepted."""
+
+
+class KeyFileError(AttraiError):
+    """The file of keys cannot be read, is malformed, or cannot be changed as asked."""

@@ -64,6 +64,8 @@ def _fields(response: Response, ms: float) -> dict[str, Any]:
         "bytes_out": response.calculate_content_length() or 0,
         "client": network(request.remote_addr),
     }
+    if "key_name" in g:
+        fields["key"] = g.key_name
     if "faces" in g:
         stages = {stage: round(ms, 1) for stage, ms in g.stages_ms.items()}
         fields |= {"faces": g.faces, "scorer": g.scorer, "stages_ms": stages}

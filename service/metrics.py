@@ -47,6 +47,12 @@ class Metrics:
             ["route", "method", "status"],
             registry=own,
         )
+        self._key_requests = Counter(
+            "attrai_key_requests",
+            "Requests that brought an API key, by its name and the answer's status.",
+            ["key", "status"],
+            registry=own,
+        )
         self._duration = Histogram(
             "attrai_request_duration_seconds",
             "From a request's arrival at a worker until its answer was ready.",
@@ -144,6 +150,9 @@ class Metrics:
         def finish(response: Response) -> Response:
             status = str(response.status_code)
             self._requests.labels(route(), method(), status).inc()
+            if "key_name" in g:
+                # As many as the file of keys has: an unknown key has no name.
+                self._key_requests.labels(g.key_name, status).inc()
             self._duration.labels(route()).observe(time.perf_counter() - g.start)
             return response
 

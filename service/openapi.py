@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
+from service.kinds import problem_kinds
 from service.options import MEDIA_TYPES
-from service.problems import MEDIA_TYPE, STATUS, URN, kind_of
+from service.problems import MEDIA_TYPE, URN
 from service.responses import RESULT_HEADER
 from service.schemas import answer_headers, answer_schemas, option_schemas, photo_schemas, ref
 from service.settings import Settings
@@ -20,41 +21,32 @@ Finds the faces in a photo and rates each from 1 to 10, as a panel of human rate
 is an estimate of what they would say on average, and no measure of a person. Photos are never
 stored. HEAD answers wherever GET does but at /predict, and OPTIONS everywhere."""
 
-FRAMEWORK = {
-    400: ("bad-request",),
-    404: ("not-found",),
-    405: ("method-not-allowed",),
-    413: ("body-too-large",),
-    500: ("internal-error",),
-}
-"""Kinds of problems that are no errors of the service's own, by status."""
-NGINX = {
-    400: ("bad-request",),
-    403: ("forbidden",),
-    408: ("request-timeout",),
-    411: ("length-required",),
-    413: ("body-too-large",),
-    414: ("uri-too-long",),
-    429: ("too-many-requests", "server-full"),
-    431: ("request-header-fields-too-large",),
-    501: ("not-implemented",),
-    502: ("bad-gateway",),
-    503: ("service-unavailable",),
-    504: ("gateway-timeout",),
-    505: ("http-version-not-supported",),
-}
-"""Kinds that come from nginx, where it stands before the service (deploy/nginx.conf)."""
-
 EVERYWHERE = (400, 414, 429, 431, 500, 502, 503, 504)
 BODY = (408, 411, 413)
 PHOTO = (404, 406, 413, 415, 422)
 RETRIED = (429, 503)
 """Their answers say in Retry-After when to try again."""
+CHALLENGED = (400, 401)
+"""Their answers may say in WWW-Authenticate what key to bring."""
+KEYS: Document = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, as Authorization: Bearer KEY.",
+    },
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key in a header of its own.",
+    },
+}
 
 
 def describe_service(settings: Settings, scorers: Iterable[str]) -> Document:
     """The OpenAPI 3.1 document of a server with those settings, which serves those scorers."""
     options = option_schemas(scorers)
+    keys: Document = {"securitySchemes": KEYS} if settings.auth.keys_file else {}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -69,7 +61,7 @@ def describe_service(settings: Settings, scorers: Iterable[str]) -> Document:
             {"name": "service", "description": "What is served, and how it does."},
         ],
         "paths": {
-            "/predict": _predict(settings, list(options)),
+            "/predict": _predict(settings, list(options), bool(keys)),
             "/models": _reading(
                 "listModels", "What is served, with each model's card", _json("Models")
             ),
@@ -106,22 +98,12 @@ def describe_service(settings: Settings, scorers: Iterable[str]) -> Document:
             "responses": {
                 str(status): _problem(status, kinds) for status, kinds in problem_kinds().items()
             },
+            **keys,
         },
     }
 
 
-def problem_kinds() -> dict[int, tuple[str, ...]]:
-    """What the `type` of a problem may end in, by status; the service's own errors first."""
-    kinds: dict[int, dict[str, None]] = {}
-    for error, status in STATUS.items():
-        kinds.setdefault(status.value, {})[kind_of(error)] = None
-    for source in (FRAMEWORK, NGINX):
-        for code, names in source.items():
-            kinds.setdefault(code, {}).update(dict.fromkeys(names))
-    return {code: tuple(names) for code, names in sorted(kinds.items())}
-
-
-def _predict(settings: Settings, options: list[str]) -> Document:
+def _predict(settings: Settings, options: list[str], keys: bool) -> Document:
     photo: Document = {"schema": {}}
     url = {
         "name": "url",
@@ -131,6 +113,9 @@ def _predict(settings: Settings, options: list[str]) -> Document:
         "schema": {"type": "string", "format": "uri", "minLength": 1},
     }
     parameters = [*(ref(option, "parameters") for option in options)]
+    # Either of the two will do.
+    guarded: Document = {"security": [{name: []} for name in KEYS]} if keys else {}
+    refused = (401,) if keys else ()
     return {
         "parameters": [*parameters, ref("RequestId", "parameters")],
         "post": {
@@ -154,7 +139,8 @@ def _predict(settings: Settings, options: list[str]) -> Document:
                     "application/json": {"schema": ref("PhotoJson")},
                 },
             },
-            "responses": {"200": _rated(), **_problems(*EVERYWHERE, *PHOTO, *BODY)},
+            "responses": {"200": _rated(), **_problems(*EVERYWHERE, *PHOTO, *BODY, *refused)},
+            **guarded,
         },
         "get": {
             "operationId": "ratePhotoAtUrl",
@@ -164,7 +150,8 @@ def _predict(settings: Settings, options: list[str]) -> Document:
             if settings.fetch.enabled
             else "Switched off on this server: every answer is a problem.",
             "parameters": [url],
-            "responses": {"200": _rated(), **_problems(*EVERYWHERE, *PHOTO)},
+            "responses": {"200": _rated(), **_problems(*EVERYWHERE, *PHOTO, *refused)},
+            **guarded,
         },
     }
 
@@ -214,7 +201,10 @@ def _problem(status: int, kinds: tuple[str, ...]) -> Document:
     return {
         "description": f"{HTTPStatus(status).phrase}: {', '.join(kinds)}",
         "headers": _marks(
-            "X-Request-ID", "Cache-Control", *(["Retry-After"] if status in RETRIED else [])
+            "X-Request-ID",
+            "Cache-Control",
+            *(["Retry-After"] if status in RETRIED else []),
+            *(["WWW-Authenticate"] if status in CHALLENGED else []),
         ),
         "content": {
             MEDIA_TYPE: {"schema": {"allOf": [ref("Problem"), {"properties": exact}]}},

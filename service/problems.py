@@ -29,12 +29,23 @@ STATUS: dict[type[AttraiError], HTTPStatus] = {
     service.FetchFailed: HTTPStatus.BAD_GATEWAY,
     service.FetchTimedOut: HTTPStatus.GATEWAY_TIMEOUT,
     service.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    service.MissingKey: HTTPStatus.UNAUTHORIZED,
+    service.InvalidKey: HTTPStatus.UNAUTHORIZED,
+    service.AmbiguousKey: HTTPStatus.BAD_REQUEST,
+    service.RateExceeded: HTTPStatus.TOO_MANY_REQUESTS,
+    service.KeysUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Every error that a request can end in; any other is a fault of ours, and a 500."""
 MEDIA_TYPE = "application/problem+json"
 URN = "urn:attrai:problem:"
 RETRY_AFTER = "2"
 """Seconds until a worker that is starting may be asked again; nginx says the same."""
+CHALLENGES: dict[type[AttraiError], str] = {
+    service.MissingKey: 'Bearer realm="attrai"',
+    service.InvalidKey: 'Bearer realm="attrai", error="invalid_token"',
+    service.AmbiguousKey: 'Bearer realm="attrai", error="invalid_request"',
+}
+"""Errors whose answer says in WWW-Authenticate what to bring (RFC 6750)."""
 PHRASES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Body too large"}
 """Where the standard library's phrase, which kinds are made of, is another from Python 3.13 on."""
 
@@ -72,6 +83,10 @@ def _of_error(error: AttraiError) -> Response:
     response = problem(status, kind_of(type(error)), title, str(error))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = RETRY_AFTER
+    if isinstance(error, service.RateExceeded):
+        response.headers["Retry-After"] = str(error.seconds)
+    if type(error) in CHALLENGES:
+        response.headers["WWW-Authenticate"] = CHALLENGES[type(error)]
     return response
 
 

@@ -64,7 +64,7 @@ def read_upload(request: Request, settings: Settings) -> Upload:
 
 def _read_body(request: Request, max_bytes: int) -> tuple[bytes, dict[str, Any]]:
     if (request.content_length or 0) > max_body(max_bytes):
-        _discard(request)
+        discard(request)
         raise BodyTooLarge(
             f"the body has {request.content_length} bytes; photos of up to {max_bytes} are accepted"
         )
@@ -126,8 +126,8 @@ def _hint(request: Request) -> str:
     return ""
 
 
-def _discard(request: Request) -> None:
-    """Read what was sent, in blocks that are thrown away."""
+def discard(request: Request) -> None:
+    """Read the body that was sent, in blocks that are thrown away; nobody has read of it yet."""
     for _ in _blocks(request.environ["wsgi.input"], min(request.content_length or 0, DISCARDED)):
         pass
 

@@ -219,6 +219,10 @@ def answer_headers() -> dict[str, Schema]:
             "description": "Seconds to wait before the next try.",
             "schema": {"type": "integer", "minimum": 1},
         },
+        "WWW-Authenticate": {
+            "description": "Where a key is what is wrong: how to bring one (RFC 6750).",
+            "schema": {"type": "string", "pattern": '^Bearer realm="attrai"'},
+        },
         RESULT_HEADER: {
             "description": "With a picture: its figures, unless they take more than "
             f"{MAX_RESULT:,} bytes.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.settings import ROOT, PipelineSettings, load
 from service.cors import CorsSettings
 from service.fetch import FetchSettings
+from service.keyfile import AuthSettings
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Settings(PipelineSettings):
 
     fetch: FetchSettings = FetchSettings()
     cors: CorsSettings = CorsSettings()
+    auth: AuthSettings = AuthSettings()
 
 
 def load_settings() -> Settings:

@@ -7,8 +7,13 @@ export const hasKey = () => key !== "";
 
 export const keyHeaders = () => (key ? { Authorization: `Bearer ${key}` } : {});
 
-/** Ask the person for a key; whether there is a new one. All who ask meanwhile share the answer. */
-export function askForKey() {
+/**
+ * Ask the person for another key than that of `headers`, which was refused; whether there is one.
+ * All who ask meanwhile share the answer, and who asks late, for a photo that took long to send,
+ * finds it given.
+ */
+export async function askForKey(headers) {
+  if (keyHeaders().Authorization !== headers.Authorization) return true;
   asking ??= show().finally(() => {
     asking = null;
   });

@@ -61,9 +61,10 @@ async function send(source, format, { model, signal, onWait }) {
     address.searchParams.set("url", source.url);
   }
   for (let attempt = 1; ; attempt += 1) {
-    const answer = await reach(address, { method: body ? "POST" : "GET", body, signal });
+    const headers = keyHeaders();
+    const answer = await reach(address, { method: body ? "POST" : "GET", body, signal, headers });
     if (answer.ok) return answer;
-    if (answer.status === 401 && (await askForKey())) continue;
+    if (answer.status === 401 && (await askForKey(headers))) continue;
     if (!BUSY.has(answer.status) || attempt === TRIES) throw await problemOf(answer);
     const seconds = waitOf(answer, attempt);
     onWait?.(seconds);
@@ -73,7 +74,7 @@ async function send(source, format, { model, signal, onWait }) {
 
 async function reach(address, request) {
   try {
-    return await fetch(address, { ...request, headers: keyHeaders(), cache: "no-store" });
+    return await fetch(address, { ...request, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0);

@@ -59,8 +59,11 @@ def photo_host(photo: bytes, astronaut: Pixels) -> Iterator[PhotoHost]:
 
 
 @pytest.fixture(scope="session")
-def running(predictor: Predictor, photo_host: PhotoHost) -> Iterator[Server]:
-    with Server.serving(predictor, photo_host.port) as server:
+def running(
+    predictor: Predictor, photo_host: PhotoHost, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    with Server.serving(predictor, photo_host.port, keys) as server:
         yield server
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -14,6 +15,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from pipeline.predictor import Predictor
 from service.application import create_app
 from service.fetch import FetchSettings
+from service.keyfile import AuthSettings
+from service.keys import add_key
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,17 +33,20 @@ class Server:
     """The service, with a front that can be told to refuse the next photos."""
 
     app: WSGIApplication
+    guarded: WSGIApplication
+    """The same, where `key` is asked for."""
+    key: str
     url: str = ""
     asked: list[str] = field(default_factory=list)
     refusals: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    key: str = ""
+    locked: bool = False
     # A worker of uWSGI's has one thread too.
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def reset(self) -> None:
         self.asked.clear()
         self.refusals.clear()
-        self.key = ""
+        self.locked = False
 
     def refuse(self, status: str, times: int = 1, **headers: str) -> None:
         """Answer the next requests to /predict with `status`, as nginx would: without JSON."""
@@ -53,22 +59,24 @@ class Server:
         self.asked.append(environ["QUERY_STRING"])
         status = ""
         headers: dict[str, str] = {}
-        if self.key and environ.get("HTTP_AUTHORIZATION") != f"Bearer {self.key}":
-            status = "401 Unauthorized"
-        elif self.refusals:
+        if self.refusals:
             status, headers = self.refusals.pop(0)
         if status:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start(status, [("Content-Type", "text/html"), *headers.items()])
             return [b"<h1>refused</h1>"]
         with self.turn:
-            return self.app(environ, start)
+            return (self.guarded if self.locked else self.app)(environ, start)
 
     @classmethod
     @contextmanager
-    def serving(cls, predictor: Predictor, photo_port: int) -> Iterator[Server]:
+    def serving(cls, predictor: Predictor, photo_port: int, keys: Path) -> Iterator[Server]:
+        """Serve; the file `keys` is made, and a key in it."""
         fetch = FetchSettings(ports=(80, 443, photo_port), allowed_networks=("127.0.0.1/32",))
-        front = cls(create_app(Settings(fetch=fetch), predictor))
+        key = add_key(keys, "page")
+        guarded = Settings(fetch=fetch, auth=AuthSettings(str(keys)))
+        app = create_app(Settings(fetch=fetch), predictor)
+        front = cls(app, create_app(guarded, predictor), key)
         server = make_server("127.0.0.1", 0, front, threaded=True, request_handler=_Quiet)
         server.daemon_threads = True  # type: ignore[attr-defined]
         front.url = f"http://127.0.0.1:{server.server_port}/"

@@ -12,7 +12,7 @@ from tests.pipeline.pictures import PNG_END, chunk
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.actions import card, give_address, pick, score_of
 from tests.browser.server import PhotoHost, Server
@@ -145,7 +145,7 @@ def test_a_key_is_asked_for_once_and_where_it_is_wrong_again(
     page: Page, photo: bytes, server: Server, sights: Sights, one_face: float
 ) -> None:
     sights.expect(401)
-    server.key = "the right key"
+    server.locked = True
     pick(page, ("one.jpg", photo), ("two.jpg", photo))
     dialog = page.get_by_role("dialog", name="This server asks for a key")
     dialog.get_by_label("Key").fill("a wrong key")
@@ -155,3 +155,34 @@ def test_a_key_is_asked_for_once_and_where_it_is_wrong_again(
     page.keyboard.press("Enter")
     for name in ("one.jpg", "two.jpg"):
         assert score_of(card(page, name)) == one_face
+
+
+def test_who_hears_late_that_a_key_is_asked_for_uses_the_one_that_was_given(
+    page: Page, photo: bytes, server: Server, sights: Sights, one_face: float
+) -> None:
+    """The second photo's refusal, of a request without a key, comes when there is a key."""
+    sights.expect(401)
+    server.locked = True
+    held: list[Route] = []
+
+    def hold_the_second(route: Route) -> None:
+        if held or "authorization" in route.request.headers or not server.asked:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/predict?*", hold_the_second)
+    pick(page, ("one.jpg", photo))
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Cancel").click()
+    card(page, "one.jpg", "failed")
+    with page.expect_request("**/predict?*"):
+        pick(page, ("two.jpg", photo))
+    page.get_by_role("button", name="Try again").click()
+    dialog.get_by_label("Key").fill(server.key)
+    page.keyboard.press("Enter")
+    assert score_of(card(page, "one.jpg")) == one_face
+    (late,) = held
+    late.continue_()
+    assert score_of(card(page, "two.jpg")) == one_face
+    expect(dialog).to_be_hidden()

@@ -21,6 +21,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from pipeline.settings import ROOT
+from service.keyfile import digest_of, make_key
 from tests.deploy.conftest import Server, start
 
 Seen = dict[str, list[dict[str, str]]]
@@ -49,9 +50,13 @@ def values(server: Server, name: str) -> dict[str, float]:
     }
 
 
+KEY = make_key()
+
+
 def post(server: Server, photo: bytes) -> None:
     request = urllib.request.Request(server.url + "/predict?format=png", data=photo)
     request.add_header("Content-Type", "image/jpeg")
+    request.add_header("X-API-Key", KEY)
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
 
@@ -66,7 +71,10 @@ def watched(folder: Path, photo: bytes) -> Iterator[Server]:
     """A server of one worker that has rated a photo, and to which nginx may report."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ATTRAI_REJECTED", str(folder / "rejected.sock"))
-        running = start(folder, "WORKERS=1", f"METRICS={folder / 'metrics'}")
+        (folder / "keys").write_text(f"watcher {digest_of(KEY)}\n")
+        config = folder / "attrai.ini"
+        config.write_text(f"[auth]\nkeys_file = {folder / 'keys'}\n")
+        running = start(folder, "WORKERS=1", f"METRICS={folder / 'metrics'}", config=config)
     try:
         post(running, photo)
         yield running

@@ -18,6 +18,7 @@ class StubDetector:
     """Finds faces in any photo that has the room, the last one half outside of it."""
 
     name = DETECTOR
+    engine = "onnx"
 
     def detect(self, pixels: Pixels) -> list[Face]:
         height, width = pixels.shape[:2]

@@ -292,12 +292,17 @@ def test_a_fault_of_ours_is_a_500_without_a_word_of_it(
 
 
 def test_every_error_that_a_request_can_end_in_has_a_status() -> None:
-    startup = {pipeline.errors.SettingsError, pipeline.errors.ModelError}
+    startup = {
+        pipeline.errors.SettingsError,
+        pipeline.errors.ModelError,
+        service.errors.KeyFileError,
+    }
     groups = {
         pipeline.errors.AttraiError,
         pipeline.errors.PhotoError,
         service.errors.RequestError,
         service.errors.FetchError,
+        service.errors.AuthError,
     }
     tree = {
         value

@@ -17,7 +17,8 @@ from PIL import Image
 
 from service.application import create_app
 from service.docs import EXAMPLES
-from service.openapi import describe_service, problem_kinds
+from service.kinds import problem_kinds
+from service.openapi import describe_service
 from service.settings import Settings
 from tests.client.conftest import Front, serving
 from tests.service.stubs import stub_predictor

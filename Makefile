@@ -12,34 +12,41 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 STATS := $(or $(TMPDIR),/tmp)/attrai-$(PORT).stats
 METRICS ?= $(abspath $(VENV))/metrics/$(PORT)
 UV := $(VENV)/lock/bin/uv
+KERNEL := pipeline/native/kernel.so
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint train lock clean
+.PHONY: help run test soak bench native lint train lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
 
-run: $(VENV)/serve.stamp ## serve on 127.0.0.1:4444 (PORT=…, WORKERS=… for others); Ctrl-C stops
+run: $(VENV)/serve.stamp $(KERNEL) ## serve on 127.0.0.1:4444 (PORT=…, WORKERS=… for others); Ctrl-C stops
 	@rm -f $(METRICS)/*.db  # the counts of the workers begin anew with the server
 	@echo "serving on http://$(HOST):$(PORT)  (watch the workers: $(BIN)/uwsgitop $(STATS))"
 	@ATTRAI_HTTP=$(HOST):$(PORT) ATTRAI_STATS=$(STATS) ATTRAI_PYTHON=$(abspath $(BIN)/python3) \
 	PROMETHEUS_MULTIPROC_DIR=$(METRICS) \
 	$(if $(WORKERS),ATTRAI_WORKERS=$(WORKERS)) exec $(BIN)/uwsgi --ini deploy/uwsgi.ini
 
-test: $(VENV)/dev.stamp ## install what the tests need, torch included, and run them all
+test: $(VENV)/dev.stamp $(KERNEL) ## install what the tests need, torch included, and run them all
 	$(BIN)/python -m pytest
 
-soak: $(VENV)/dev.stamp ## hold a real server to its promises in full (root; an hour or two)
+soak: $(VENV)/dev.stamp $(KERNEL) ## hold a real server to its promises in full (root; an hour or two)
 	ATTRAI_SOAK=1 $(BIN)/python -m pytest -s tests/deploy/test_systemd.py \
 		tests/deploy/test_promises.py tests/deploy/test_overload.py \
 		tests/deploy/test_footprint.py tests/hostile tests/service/test_generated_requests.py
+
+bench: $(VENV)/dev.stamp $(KERNEL) $(VENV)/peers.stamp ## beside what users would pick instead (QUICK=1, PHOTOS=…)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(PHOTOS),--photos $(PHOTOS))
+
+native: $(KERNEL) ## the kernel that finds faces (run and test build it too; needs a C compiler)
 
 lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-train: $(VENV)/dev.stamp ## crops, training, export, evaluation (DATA=… for the photos)
+train: $(VENV)/dev.stamp $(KERNEL) ## crops, training, export, evaluation (DATA=… for the photos)
 	$(BIN)/python -m training dataset $(DATA)/scut-fbp5500 $(DATA)/mebeauty --out runs/crops
 	$(BIN)/python -m training train runs/crops --init $(DATA)/init/resnet34.safetensors \
 		--out runs/split
@@ -56,8 +63,8 @@ lock: ## pin every dependency anew, by hash
 		--no-annotate --no-header --extra dev -c requirements.lock \
 		pyproject.toml -o requirements-dev.lock
 
-clean: ## remove the virtual environment
-	rm -rf $(VENV)
+clean: ## remove the virtual environment and the kernel
+	rm -rf $(VENV) $(KERNEL)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -68,7 +75,21 @@ $(VENV)/serve.stamp: requirements.lock | $(VENV)/bin/python
 	$(PIP) -r requirements.lock
 	@touch $@
 
+# Where it cannot be built, its work is done on ONNX Runtime.
+$(KERNEL): $(wildcard pipeline/native/*.[ch]) pipeline/native/build.py | $(VENV)/serve.stamp
+	@$(BIN)/python -m pipeline.native.build || true
+
 # The larger lock holds the smaller one, pin for pin.
 $(VENV)/dev.stamp: requirements-dev.lock | $(VENV)/bin/python
 	$(PIP) -r requirements-dev.lock
 	@touch $@ $(VENV)/serve.stamp
+
+# The peers' servers, in a venv of their own that finds PyTorch and the rest in the first.
+$(VENV)/peers.stamp: benchmarks/requirements.lock $(VENV)/dev.stamp
+	$(BIN)/python -m venv --clear $(VENV)/peers
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(VENV)/peers/bin/python -c \
+		'import sysconfig; print(sysconfig.get_path("purelib"))')/attrai.pth"
+	$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r benchmarks/requirements.lock
+	@touch $@

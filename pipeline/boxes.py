@@ -6,10 +6,33 @@ rounding falls the same way.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.pooling import Float, Int
+
+Bool = npt.NDArray[np.bool_]
+
+
+class Suppress(Protocol):
+    """Greedy suppression, by NumPy below or by the native kernel."""
+
+    def __call__(
+        self,
+        boxes: Float,
+        area: Float,
+        groups: Int,
+        threshold: np.float32,
+        extra: np.float32,
+        by_smaller: bool,
+    ) -> Bool:
+        """Which boxes survive, (n,).
+
+        Boxes of a group lie together, the best first, and only suppress each other: where their
+        overlap is more than `threshold` of both, or of the smaller one. Sides count `extra` more.
+        """
 
 
 def squared(boxes: Float) -> Float:
@@ -41,43 +64,22 @@ def clipped(boxes: Float, height: int, width: int) -> Int:
     return np.hstack([start, end])
 
 
-def nms(boxes: Float, scores: Float, threshold: float) -> Int:
-    """Indices that survive greedy suppression by IoU > threshold, best score first.
-
-    Equal to torchvision.ops.nms, ties included.
-    """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    order = np.argsort(-scores, kind="stable")
-    # torchvision compares in double precision, where 0.3 is not what it is in single.
-    limit = np.float64(threshold)
-    return _suppress(boxes, area, order, limit, extra=np.float32(0), by_smaller=False)
-
-
-def nms_by_smaller(boxes: Float, scores: Float, threshold: float) -> Int:
-    """As `nms`, but the overlap is a share of the smaller box, and sides count the last pixel."""
-    area = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-    order = np.argsort(scores)[::-1]
-    return _suppress(boxes, area, order, threshold, extra=np.float32(1), by_smaller=True)
-
-
-def _suppress(
+def suppress(
     boxes: Float,
     area: Float,
-    order: Int,
-    threshold: float | np.float64,
+    groups: Int,
+    threshold: np.float32,
     extra: np.float32,
     by_smaller: bool,
-) -> Int:
-    # Sorted columns, so that each round works on contiguous tails.
-    x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
-    area = area[order]
-    alive = np.ones(len(order), dtype=np.bool_)
-    kept: list[int] = []
-    for i in range(len(order)):
+) -> Bool:
+    """As `Suppress` says."""
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes.T)
+    ends = np.searchsorted(groups, groups, side="right")
+    alive = np.ones(len(boxes), dtype=np.bool_)
+    for i in range(len(boxes)):
         if not alive[i]:
             continue
-        kept.append(i)
-        rest = slice(i + 1, None)
+        rest = slice(i + 1, ends[i])
         width = np.minimum(x2[i], x2[rest]) - np.maximum(x1[i], x1[rest]) + extra
         height = np.minimum(y2[i], y2[rest]) - np.maximum(y1[i], y1[rest]) + extra
         inter = np.maximum(width, 0) * np.maximum(height, 0)
@@ -86,5 +88,39 @@ def _suppress(
         # inter > threshold * union would round differently
         with np.errstate(divide="ignore", invalid="ignore"):
             alive[rest] &= ~(inter / union > threshold)
-    survivors: npt.NDArray[np.int64] = order[np.array(kept, dtype=np.int64)]
-    return survivors
+    return alive
+
+
+def nms(
+    boxes: Float,
+    scores: Float,
+    threshold: float,
+    groups: Int | None = None,
+    suppress: Suppress = suppress,
+) -> Int:
+    """Indices that survive greedy suppression by IoU > threshold, best score first.
+
+    Equal to torchvision.ops.nms, ties included. With `groups` (n,) that rise, each group is on
+    its own, and they come one after the other.
+    """
+    if groups is None:
+        groups = np.zeros(len(boxes), np.int64)
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order = np.lexsort((-scores, groups))
+    # torchvision compares in double precision: of floats, those above the last one below it.
+    limit = np.float32(threshold)
+    if float(limit) > threshold:
+        limit = np.nextafter(limit, np.float32(0))
+    alive = suppress(boxes[order], area[order], groups[order], limit, np.float32(0), False)
+    return order[alive]
+
+
+def nms_by_smaller(
+    boxes: Float, scores: Float, threshold: float, suppress: Suppress = suppress
+) -> Int:
+    """As `nms`, but the overlap is a share of the smaller box, and sides count the last pixel."""
+    area = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
+    order = np.argsort(scores)[::-1]
+    group = np.zeros(len(boxes), np.int64)
+    alive = suppress(boxes[order], area[order], group, np.float32(threshold), np.float32(1), True)
+    return order[alive]

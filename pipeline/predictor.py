@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.detector import Detector, OnnxDetector
+from pipeline.detector import Detector, fastest_detector, onnx_detector
 from pipeline.errors import SettingsError, UnknownModel
 from pipeline.models import Model
 from pipeline.photo import read_full, read_photo
-from pipeline.render import annotate, encode
+from pipeline.render import draw, encode
 from pipeline.scorer import OnnxScorer, Scorer
 from pipeline.settings import ROOT, PipelineSettings
 from pipeline.types import Box, Face, RatedFace
@@ -87,12 +87,15 @@ class Predictor:
 
     def picture(self, data: bytes, prediction: Prediction, format: str) -> bytes:  # noqa: A002
         """The whole photo with the prediction drawn on it, as a 'png', 'jpeg' or 'webp' image."""
-        pixels = read_full(data, self._settings.photo)
-        return encode(annotate(pixels, prediction.faces), format, self._settings.render)
+        # Drawn where it was decoded, for a copy of the largest photo would take 150 MB.
+        pixels = np.require(read_full(data, self._settings.photo), requirements="W")
+        draw(pixels, prediction.faces)
+        return encode(pixels, format, self._settings.render)
 
     def warm_up(self) -> None:
         """Run every model once, so that the first photo does not pay for first times."""
-        pixels = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+        # As good as a random picture, whose module takes as long to import as to run.
+        pixels = np.arange(128 * 128 * 3, dtype=np.uint32).astype(np.uint8).reshape(128, 128, 3)
         face = Face(Box(32, 32, 96, 96), 1.0, ((0, 0),) * 5)
         self.detector.detect(pixels)
         for scorer in self._scorers.values():
@@ -134,7 +137,8 @@ def load_predictor(settings: PipelineSettings) -> Predictor:
         }
     else:
         cv2.setNumThreads(engine.threads)
-        detector = OnnxDetector(models[DETECTOR], settings.detector, engine.threads)
+        find = fastest_detector if engine.engine == "native" else onnx_detector
+        detector = find(models[DETECTOR], settings.detector, engine.threads)
         scorers = {
             name: OnnxScorer(models[name], batch_size, engine.threads) for name in scorer_names
         }

@@ -39,6 +39,7 @@ class TorchDetector:
 
     def __init__(self, model: Model, settings: DetectorSettings, device: torch.device) -> None:
         self.name = model.name
+        self.engine = f"torch {device}"
         self._settings = settings
         self._mtcnn = MTCNN(
             keep_all=True,

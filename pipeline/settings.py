@@ -74,7 +74,7 @@ class DetectorSettings:
 class ScorerSettings:
     """`[scorer]`: which ratings are served."""
 
-    model: str = setting("resnet34-1", "the default scorer, a folder of models_dir")
+    model: str = setting("resnet34-2", "the default scorer, a folder of models_dir")
     also: tuple[str, ...] = setting((), "further scorers that ?model= may name, comma-separated")
     batch_size: int = setting(16, "faces that go through the network at once", low=1, high=256)
 
@@ -84,7 +84,10 @@ class EngineSettings:
     """`[engine]`: what runs the models."""
 
     engine: str = setting(
-        "onnx", "onnx, or torch (needs the torch extra)", choices=("onnx", "torch")
+        "native",
+        "native: faces by the kernel that `make native` builds; onnx: all on ONNX Runtime;"
+        " torch (needs the torch extra)",
+        choices=("native", "onnx", "torch"),
     )
     device: str = setting("cpu", "cpu, or cuda with engine = torch", choices=("cpu", "cuda"))
     threads: int = setting(1, "threads a worker computes with", low=1, high=64)
@@ -100,7 +103,7 @@ class RenderSettings:
     jpeg_quality: int = setting(90, "quality of a JPEG answer", low=1, high=100)
     webp_quality: int = setting(85, "quality of a WebP answer", low=1, high=100)
     png_compression: int = setting(
-        1, "zlib level of a PNG answer; higher is smaller and much slower", low=0, high=9
+        1, "effort for a PNG answer, 0 to 2: a little smaller, a little slower", low=0, high=2
     )
 
 

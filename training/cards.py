@@ -16,7 +16,7 @@ def write_card(folder: Path, facts: dict[str, Any]) -> None:
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         }
         for file in sorted(folder.iterdir())
-        if file.name != "card.json" and file.suffix in {".onnx", ".safetensors", ".pt2"}
+        if file.name != "card.json" and file.suffix in {".npz", ".onnx", ".pt2", ".safetensors"}
     }
     card = {"name": folder.name, **facts, "files": files}
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from pipeline.crops import crop
-from pipeline.detector import OnnxDetector
+from pipeline.detector import fastest_detector
 from pipeline.errors import PhotoError
 from pipeline.models import Model
 from pipeline.photo import read_photo
@@ -58,7 +58,8 @@ def cut(examples: list[Example], out: Path) -> list[Sight]:
     out.mkdir(parents=True, exist_ok=True)
     # Crops of a cut that stops half-way must not pass for those of the last one.
     (out / "index.json").unlink(missing_ok=True)
-    detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=2)
+    model = Model.open(ROOT / "models" / "mtcnn")
+    detector = fastest_detector(model, DetectorSettings(), threads=2)
     served, wide = (
         open_memmap(out / f"{name}.npy", "w+", np.uint8, (len(examples), view.size, view.size, 3))
         for name, view in (("served", VIEW), ("wide", WIDE))

@@ -1,9 +1,10 @@
-"""Writes `models/mtcnn`: the three networks of facenet-pytorch's MTCNN as ONNX graphs.
+"""Writes `models/mtcnn`: the three networks of facenet-pytorch's MTCNN, as ONNX graphs and plain.
 
     python -m training.export_mtcnn
 
 Each graph takes `pixels`, float32 (n, height, width, 3) in 0..255, and gives what the cascade
-reads: box offsets, (O-Net: landmarks,) and the probability of a face.
+reads: box offsets, (O-Net: landmarks,) and the probability of a face. The native kernel reads
+`weights.npz`: float32 arrays by their names in facenet-pytorch, as `pnet.conv1.weight`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 from torch import Tensor, nn
@@ -60,6 +62,13 @@ def main() -> None:
     export(mtcnn.pnet, out / "pnet.onnx", 40, {1: auto, 2: auto})
     export(mtcnn.rnet, out / "rnet.onnx", 24, {})
     export(mtcnn.onet, out / "onet.onnx", 48, {})
+    nets = {"pnet": mtcnn.pnet, "rnet": mtcnn.rnet, "onet": mtcnn.onet}
+    arrays = {
+        f"{name}.{tensor}": values.numpy()
+        for name, net in nets.items()
+        for tensor, values in net.state_dict().items()
+    }
+    np.savez(out / "weights.npz", **arrays)
     write_card(
         out,
         {
@@ -67,6 +76,7 @@ def main() -> None:
             "title": "MTCNN (P-Net, R-Net, O-Net), float32",
             "source": f"the weights in the wheel of facenet-pytorch {version('facenet-pytorch')}",
             "paper": "https://doi.org/10.1109/LSP.2016.2603342",
+            "weights": "weights.npz",
             "licence": "MIT (facenet-pytorch); trained on WIDER FACE and CelebA by MTCNN's authors",
         },
     )

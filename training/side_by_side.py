@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from pipeline.__main__ import find_photos
 from pipeline.crops import crop
-from pipeline.detector import OnnxDetector
+from pipeline.detector import fastest_detector
 from pipeline.errors import ModelError, PhotoError
 from pipeline.models import Model
 from pipeline.photo import read_photo
@@ -47,7 +47,8 @@ class Pair:
 
 def rate_both(folder: Path, scorers: tuple[OnnxScorer, OnnxScorer]) -> Iterator[Pair]:
     """Every face of every photo below the folder; photos that cannot be read are named."""
-    detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=2)
+    model = Model.open(ROOT / "models" / "mtcnn")
+    detector = fastest_detector(model, DetectorSettings(), threads=2)
     for path, place in tqdm(list(find_photos([folder])), unit="photo", disable=None):
         # A name that is not UTF-8 could be written nowhere.
         name = str(place).encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -33,8 +33,16 @@ check_packages() {
   command -v python3 >/dev/null || PACKAGES+=(python3)
   python3 -c 'import ensurepip, venv' 2>/dev/null || PACKAGES+=(python3-venv)
   command -v nginx >/dev/null || PACKAGES+=(nginx)
+  # Only for speed, so nothing that an administrator without a network must find first.
+  if [ -z "$WHEELS" ] && command -v apt-get >/dev/null && ! has_compiler; then
+    PACKAGES+=(gcc libc6-dev)
+  fi
   [ ${#PACKAGES[@]} = 0 ] || command -v apt-get >/dev/null ||
     problem "no apt-get here to install what is missing: ${PACKAGES[*]}"
+}
+
+has_compiler() {
+  printf '#include <stdlib.h>\n' | cc -x c -fsyntax-only - 2>/dev/null
 }
 
 check_python() {

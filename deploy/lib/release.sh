@@ -4,11 +4,12 @@
 ITEMS=(app.py pipeline service models deploy scripts docs/astronaut.jpg attrai.ini
   requirements.lock pyproject.toml README.md LICENSE)
 KEPT=3
+KERNEL=pipeline/native/kernel.so # built for each release where there is a compiler
 STAMP=.served # a release without it never served: not finished, or refused
 
 # fingerprint FOLDER: twelve digits of all its files' names and contents.
 fingerprint() {
-  (cd "$1" && find "${ITEMS[@]}" -name __pycache__ -prune -o -type f -print0 |
+  (cd "$1" && find "${ITEMS[@]}" -name __pycache__ -prune -o -path "$KERNEL" -o -type f -print0 |
     LC_ALL=C sort --zero-terminated | xargs --null sha256sum | sha256sum | cut -c 1-12)
 }
 
@@ -21,15 +22,20 @@ name_release() {
   print=$(fingerprint "$SOURCE")
   base=$PREFIX/releases/$version-$python-$print
   RELEASE=$base
-  while [ -e "$RELEASE/$STAMP" ] && [ "$(fingerprint "$RELEASE")" != "$print" ]; do
+  while [ -e "$RELEASE/$STAMP" ] &&
+    { [ "$(fingerprint "$RELEASE")" != "$print" ] || lacks_kernel "$RELEASE"; }; do
     n=$((n + 1))
     RELEASE=$base-$n
   done
 }
 
+lacks_kernel() {
+  [ ! -e "$1/$KERNEL" ] && has_compiler
+}
+
 copy_code() {
   install -d "$RELEASE"
-  tar --directory="$SOURCE" --exclude=__pycache__ --create "${ITEMS[@]}" |
+  tar --directory="$SOURCE" --exclude=__pycache__ --exclude="$KERNEL" --create "${ITEMS[@]}" |
     tar --directory="$RELEASE" --extract --no-same-owner --no-same-permissions
   chown --recursive root:root "$RELEASE"
   chmod --recursive u=rwX,go=rX "$RELEASE"
@@ -48,11 +54,17 @@ compile_code() {
   cd "$RELEASE" && venv/bin/python -m compileall -q app.py pipeline service
 }
 
+# Without it faces are found on ONNX Runtime.
+build_kernel() {
+  cd "$RELEASE" && venv/bin/python -m pipeline.native.build
+}
+
 build_release() {
   BUILDING=$RELEASE
   rm -rf "$RELEASE"
   copy_code
   quietly build_venv || die "the Python packages cannot be installed"
+  quietly build_kernel || warn "no C compiler that works: faces will be found several times slower"
   quietly compile_code || die "${RELEASE##*/} does not compile"
 }
 

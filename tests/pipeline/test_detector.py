@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.detector import OnnxDetector
+from pipeline.detector import Detector, native_detector, onnx_detector
 from pipeline.models import Model
+from pipeline.native.library import KernelMissing
 from pipeline.photo import read_full
 from pipeline.reference import TorchDetector, torch_device
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
@@ -24,8 +25,24 @@ TOLERANCE = 0.01
 SIDES = (160, 256, 350, 512, 700, 1024)
 
 
-def detectors(settings: DetectorSettings) -> tuple[OnnxDetector, TorchDetector]:
-    return OnnxDetector(MODEL, settings, 1), TorchDetector(MODEL, settings, torch_device("cpu", 1))
+Pair = Callable[[DetectorSettings], tuple[Detector, TorchDetector]]
+
+
+@pytest.fixture(params=["native", "onnx"])
+def detectors(request: pytest.FixtureRequest) -> Pair:
+    """One of ours, and the reference."""
+
+    def load(settings: DetectorSettings) -> tuple[Detector, TorchDetector]:
+        if request.param == "onnx":
+            ours = onnx_detector(MODEL, settings, 1)
+        else:
+            try:
+                ours = native_detector(MODEL, settings)
+            except KernelMissing as error:
+                pytest.skip(f"no native kernel: {error}")
+        return ours, TorchDetector(MODEL, settings, torch_device("cpu", 1))
+
+    return load
 
 
 def figures(faces: list[Face]) -> np.ndarray:
@@ -87,7 +104,7 @@ def composites(astronaut: Pixels) -> Iterator[tuple[str, Pixels]]:
         yield f"at {side} px", resized(astronaut, side)
 
 
-def test_finds_the_faces_of_the_reference_in_composites(astronaut: Pixels) -> None:
+def test_finds_the_faces_of_the_reference_in_composites(detectors: Pair, astronaut: Pixels) -> None:
     ours, reference = detectors(DetectorSettings())
     found = {}
     for name, pixels in composites(astronaut):
@@ -110,14 +127,16 @@ def test_finds_the_faces_of_the_reference_in_composites(astronaut: Pixels) -> No
     ],
 )
 def test_settings_mean_what_they_mean_in_the_reference(
-    astronaut: Pixels, changed: dict[str, object]
+    detectors: Pair, astronaut: Pixels, changed: dict[str, object]
 ) -> None:
     ours, reference = detectors(replace(DetectorSettings(), **changed))  # type: ignore[arg-type]
     for _, pixels in list(composites(astronaut))[:4]:
         assert_same(ours.detect(pixels), reference.detect(pixels))
 
 
-def test_finds_the_faces_of_the_reference_in_rated_photos(rated_photos: list[Path]) -> None:
+def test_finds_the_faces_of_the_reference_in_rated_photos(
+    detectors: Pair, rated_photos: list[Path]
+) -> None:
     ours, reference = detectors(DetectorSettings())
     chosen = random.Random(11).sample(rated_photos, 204)
     faces = 0
@@ -131,6 +150,7 @@ def test_finds_the_faces_of_the_reference_in_rated_photos(rated_photos: list[Pat
 
 
 def test_the_largest_face_comes_first_and_landmarks_lie_where_they_belong(
+    detectors: Pair,
     astronaut: Pixels,
 ) -> None:
     ours, _ = detectors(DetectorSettings())

@@ -60,10 +60,12 @@ def test_a_file_that_is_not_its_cards_is_refused(models: Path) -> None:
         load_predictor(settings_for(models))
 
 
-def test_a_missing_file_is_named(models: Path) -> None:
-    (models / "mtcnn" / "rnet.onnx").unlink()
-    with pytest.raises(ModelError, match=r"mtcnn.*rnet\.onnx"):
-        load_predictor(settings_for(models))
+@pytest.mark.parametrize("engine", ["native", "onnx"])
+def test_a_missing_file_is_named(models: Path, engine: str) -> None:
+    for name in ("rnet.onnx", "weights.npz"):
+        (models / "mtcnn" / name).unlink()
+    with pytest.raises(ModelError, match=r"mtcnn.*(rnet\.onnx|weights\.npz)"):
+        load_predictor(settings_for(models, engine=engine))
 
 
 @pytest.mark.parametrize("card", ["", "[]", "{}", '{"name": "other", "files": {}}'])

@@ -187,7 +187,7 @@ def test_a_bad_value_is_refused_by_the_settings_name(read: Read, name: str, text
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
-        ("engine.engine", "tf", "onnx, torch"),
+        ("engine.engine", "tf", "native, onnx, torch"),
         ("photo.working_side", 0, "at least "),
         ("photo.working_side", 1_000_000, "at most "),
         ("detector.thresholds", (0.6,), "3 values"),

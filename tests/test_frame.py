@@ -133,7 +133,7 @@ def test_make_help_lists_the_targets() -> None:
 
 def test_the_readme_gives_the_figures_of_the_default_scorers_card() -> None:
     card = Model.open(ROOT / "models" / Settings().scorer.model).card
-    figures = card["figures"]["scut-fbp5500 60/40"]
+    figures = card["figures"]["split"]["scut-fbp5500"]
     served, drift = figures["served"], figures["drift"]["mean_of_a_point"]
     words = " ".join(README.split())
     for name, figure in (("PC", served["pc"]), ("MAE", served["mae"]), ("RMSE", served["rmse"])):

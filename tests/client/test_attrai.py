@@ -44,11 +44,12 @@ def test_a_photo_is_rated(client: Client, photo: bytes) -> None:
     found = client.rate(photo)
     (face,) = found.faces
     assert (found.width, found.height) == (512, 512)
-    assert (found.detector, found.scorer) == ("mtcnn", "resnet34-1")
+    assert (found.detector, found.scorer) == ("mtcnn", "resnet34-2")
     assert len(found.sha256) == 64
     assert set(found.timing_ms) == {"decode", "detect", "score"}
     assert 1 <= face.score <= 10
-    assert face.spread is None
+    assert face.spread is not None
+    assert 0 < face.spread < 5
     assert face.confidence > 0.99
     assert 70 < face.box.width < 110
     assert set(face.landmarks) == {"left_eye", "right_eye", "nose", "mouth_left", "mouth_right"}
@@ -73,7 +74,7 @@ def test_a_photo_may_be_bytes_a_path_or_a_file(
 
 def test_options_and_the_name_of_a_request_arrive(client: Client, photo: bytes) -> None:
     found = client.rate(
-        photo, model="resnet34-1", max_faces=1, min_confidence=0.5, request_id="Trace-1"
+        photo, model="resnet34-2", max_faces=1, min_confidence=0.5, request_id="Trace-1"
     )
     assert found.request_id == "Trace-1"
     assert client.rate(photo, min_confidence=1.0).faces in ((), found.faces)

@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.settings import ROOT
 from service import check
+from tests.conftest import SCORER
 
 FACE = json.dumps({"faces": [{"score": 6.5}]}).encode()
 NO_FACE = json.dumps({"faces": []}).encode()
@@ -65,8 +66,8 @@ def test_settings_that_cannot_be_fail_it_in_one_line(tmp_path: Path) -> None:
 def test_a_corrupt_model_fails_it(tmp_path: Path) -> None:
     models = tmp_path / "models"
     shutil.copytree(ROOT / "models" / "mtcnn", models / "mtcnn")
-    shutil.copytree(ROOT / "models" / "resnet34-1", models / "resnet34-1")
-    (models / "resnet34-1" / "int8.onnx").write_bytes(b"no graph")
+    shutil.copytree(ROOT / "models" / SCORER, models / SCORER)
+    (models / SCORER / "int8.onnx").write_bytes(b"no graph")
     config = tmp_path / "attrai.ini"
     config.write_text(f"[engine]\nmodels_dir = {models}\n")
     done = run(ATTRAI_CONFIG=str(config))

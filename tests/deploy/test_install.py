@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import SCORER
 from tests.deploy.client import Client, Load
 from tests.deploy.lab import Lab
 from tests.deploy.machine import Machine, obstacle
@@ -135,7 +136,7 @@ def test_a_port_that_another_program_has_is_refused(lab: Lab) -> None:
 
 BROKEN = {
     "code": ("service/application.py", "def broken(:\n", "does not compile"),
-    "model": ("models/resnet34-1/int8.onnx", "not a model\n", "cannot serve"),
+    "model": (f"models/{SCORER}/int8.onnx", "not a model\n", "cannot serve"),
     "server": ("deploy/uwsgi.ini", "[uwsgi]\nstrict = true\nno-such-key = 1\n", "cannot serve"),
 }
 

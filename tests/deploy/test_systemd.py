@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SCORER
 from tests.deploy.client import Answer, Client, Load
 from tests.deploy.machine import Machine
 from tests.deploy.provision import cursor, journal, main_pid, stats, until
@@ -122,7 +123,7 @@ def test_a_start_that_cannot_serve_fails(machine: Machine) -> None:
 
 BREAKAGES = {
     "code": ("service/application.py", "raise RuntimeError('this release is broken')\n"),
-    "model": ("models/resnet34-1/int8.onnx", "no model"),
+    "model": (f"models/{SCORER}/int8.onnx", "no model"),
     "uwsgi.ini": ("deploy/uwsgi.ini", "[uwsgi]\nstrict = true\nno-such-option = 1\n"),
     "attrai.ini": (f"/{CONFIG}", "[photo]\nmax_byte = 5\n"),
 }

@@ -305,7 +305,7 @@ def test_requests_are_counted_by_the_name_of_their_key(
 
 
 def test_the_contract_tells_of_keys_where_they_are_asked_for(path: Path) -> None:
-    document = describe_service(Settings(auth=AuthSettings(str(path))), ["resnet34-1"])
+    document = describe_service(Settings(auth=AuthSettings(str(path))), ["resnet34-2"])
     schemes = document["components"]["securitySchemes"]
     assert {name: scheme["type"] for name, scheme in schemes.items()} == {
         "bearer": "http",
@@ -318,7 +318,7 @@ def test_the_contract_tells_of_keys_where_they_are_asked_for(path: Path) -> None
             assert operation.get("security") == (
                 [{"bearer": []}, {"header": []}] if guarded else None
             )
-    for operation in describe_service(Settings(), ["resnet34-1"])["paths"]["/predict"].values():
+    for operation in describe_service(Settings(), ["resnet34-2"])["paths"]["/predict"].values():
         assert "security" not in operation
     assert "securitySchemes" not in describe_service(Settings(), [])["components"]
 

@@ -23,7 +23,7 @@ from service.settings import Settings
 from tests.client.conftest import Front, serving
 from tests.service.stubs import stub_predictor
 
-DOCUMENT = describe_service(Settings(), ["resnet34-1"])
+DOCUMENT = describe_service(Settings(), ["resnet34-2"])
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ PAGES = {"/", "/favicon.ico", "/static/<asked>/<name>", "/docs"}
 IMPLIED = {"HEAD", "OPTIONS"}
 """Answered wherever OpenAPI need not say so; tests/service/test_negotiation.py has them."""
 
-DOCUMENT = describe_service(Settings(), ["resnet34-1"])
+DOCUMENT = describe_service(Settings(), ["resnet34-2"])
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ POSTS: dict[str, tuple[int, dict[str, Any]]] = {
     "a raw WebP": (200, {"data": image("WEBP", (40, 40)), "content_type": "image/webp"}),
     "octets": (200, {"data": GOOD, "content_type": "application/octet-stream"}),
     "octets of no type": (200, {"data": GOOD}),
-    "JSON": (200, as_json(GOOD, model="resnet34-1", max_faces=2, min_confidence=0.25)),
+    "JSON": (200, as_json(GOOD, model="resnet34-2", max_faces=2, min_confidence=0.25)),
     "JSON, a whole number as a float": (200, as_json(GOOD, max_faces=2.0)),
     "no face": (200, form(image("PNG", (20, 20)))),
     "a picture": (200, form(GOOD, format="png")),

@@ -19,7 +19,7 @@ from PIL import Image
 import training.crops
 import training.dataset
 from pipeline.crops import crop
-from pipeline.detector import OnnxDetector
+from pipeline.detector import fastest_detector
 from pipeline.models import Model
 from pipeline.photo import read_photo
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
@@ -112,7 +112,8 @@ def test_crops_are_of_the_photos_that_can_be_read(out: Path) -> None:
 
 def test_crops_are_those_that_the_service_cuts(out: Path, rated: Path) -> None:
     crops = CropSet.open(out)
-    detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=1)
+    model = Model.open(ROOT / "models" / "mtcnn")
+    detector = fastest_detector(model, DetectorSettings(), threads=1)
     for row in (READ.index("a.jpg"), READ.index("tiny.jpg")):
         file = rated / "images" / crops.examples[row].image
         pixels = read_photo(file.read_bytes(), PhotoSettings()).pixels

@@ -14,7 +14,7 @@ from PIL import Image
 
 import training.doubles
 from pipeline.crops import crop
-from pipeline.detector import OnnxDetector
+from pipeline.detector import fastest_detector
 from pipeline.models import Model
 from pipeline.photo import read_photo
 from pipeline.settings import ROOT, DetectorSettings, PhotoSettings
@@ -180,7 +180,8 @@ def test_copies_of_one_picture_are_one_picture() -> None:
 def test_finds_a_known_double_of_a_published_set_and_no_lookalike() -> None:
     if not SCUT.exists():
         pytest.skip(f"no {SCUT.relative_to(ROOT.parent)}, which no clone of this repository holds")
-    detector = OnnxDetector(Model.open(ROOT / "models" / "mtcnn"), DetectorSettings(), threads=1)
+    model = Model.open(ROOT / "models" / "mtcnn")
+    detector = fastest_detector(model, DetectorSettings(), threads=1)
     crops, photos = [], []
     # All but the first two are of different people, and two by two most alike.
     for name in ("CF253", "CF363", "CF237", "CF510", "AM1344", "AM537"):

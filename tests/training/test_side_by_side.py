@@ -64,7 +64,10 @@ def test_every_face_has_a_line_and_what_shows_none_is_named(
     lines = printed.splitlines()
     assert lines[0] == "broken.jpg: the photo is not a JPEG, PNG or WebP"
     found = [
-        re.fullmatch(r"(.+), face 1: ([\d.]+) \| ([\d.]+)  \((.+)\)", lines[i]) for i in (1, 3)
+        re.fullmatch(
+            r"(.+), face 1: ([\d.]+)(?: ± [\d.]+)? \| ([\d.]+)(?: ± [\d.]+)?  \((.+)\)", lines[i]
+        )
+        for i in (1, 3)
     ]
     assert lines[2] == "sea.webp: no face"
     faces = [it.groups() for it in found if it]

@@ -7,16 +7,20 @@
 
 #include <stdint.h>
 
-/* A 3 x 3 convolution in Winograd's domain: u[k][in][out], k over the 4 x 4 tile. */
-#define WINOGRAD(name, in, out) float name[16][in][out], name##_bias[out], name##_slope[out]
+/* A 3 x 3 convolution in Winograd's domain, over the 4 x 4 tile, for P-Net: in the order in which
+   `convolve` of pnet.h reads it. */
+#define STREAM(name, in, out) float name[16 * in * out], name##_bias[out], name##_slope[out]
 
 struct pnet {
-    WINOGRAD(conv1, 3, 10);
-    WINOGRAD(conv2, 10, 16);
-    WINOGRAD(conv3, 16, 32);
+    STREAM(conv1, 3, 10);
+    STREAM(conv2, 10, 16);
+    STREAM(conv3, 16, 32);
     float face[32], face_bias;          /* logit of a face, less that of none */
     float offsets[4][32], offsets_bias[4];
 };
+
+/* The same for the other nets: [tile][in][out]. */
+#define WINOGRAD(name, in, out) float name[16][in][out], name##_bias[out], name##_slope[out]
 
 /* A convolution or a dense layer: weights[taps][out], out padded to whole vectors by zeros. */
 #define LAYER(name, taps, out) float name[taps][out], name##_bias[out], name##_slope[out]

@@ -131,7 +131,7 @@ INLINE void pool(const int size, const int side, const int outs, const int keep,
 struct work {
     struct picture picture;
     uint16_t *columns;
-    int32_t *prefix;
+    pixel *prefix;
     float *crop, *wide, *narrow, *tiles, *products, *features, *dense;
 };
 
@@ -178,20 +178,22 @@ static int make_work(struct work *work, const uint8_t *pixels, int32_t height, i
                  {&work->narrow, 23 * 23 * 32},   {&work->tiles, 16 * 25 * 64},
                  {&work->products, 16 * 25 * 64}, {&work->features, CHUNK * 1152},
                  {&work->dense, CHUNK * 256}};
-    const size_t count = sizeof parts / sizeof *parts, row = 3 * ((size_t)width + 1);
+    const size_t count = sizeof parts / sizeof *parts;
+    const size_t columns = 3 * (size_t)width + 8, prefix = (size_t)width + 1;
     size_t floats = 0;
     for (size_t i = 0; i < count; i++)
         floats += parts[i].floats + SLACK;
-    float *block = calloc(1, (floats + row) * sizeof(float) + row * sizeof(uint16_t));
+    char *block = calloc(1, prefix * sizeof(pixel) + floats * sizeof(float) + columns * 2);
     if (!block)
         return -1;
     work->picture = (struct picture){pixels, height, width};
+    work->prefix = (pixel *)block;
+    float *next = (float *)(work->prefix + prefix);
     for (size_t i = 0; i < count; i++) {
-        *parts[i].at = block;
-        block += parts[i].floats + SLACK;
+        *parts[i].at = next;
+        next += parts[i].floats + SLACK;
     }
-    work->prefix = (int32_t *)block;
-    work->columns = (uint16_t *)(work->prefix + row);
+    work->columns = (uint16_t *)next;
     return 0;
 }
 
@@ -207,7 +209,7 @@ static int32_t refine(const struct rnet *net, const uint8_t *pixels, int32_t hei
         dense(576, 128, work.features, chunk, LAYER_OF(net, dense), work.dense);
         dense(128, 16, work.dense, chunk, LAYER_OF(net, heads), heads + 16 * (ptrdiff_t)start);
     }
-    free(work.crop);
+    free(work.prefix);
     return 0;
 }
 
@@ -223,7 +225,7 @@ static int32_t output(const struct onet *net, const uint8_t *pixels, int32_t hei
         dense(1152, 256, work.features, chunk, LAYER_OF(net, dense), work.dense);
         dense(256, 16, work.dense, chunk, LAYER_OF(net, heads), heads + 16 * (ptrdiff_t)start);
     }
-    free(work.crop);
+    free(work.prefix);
     return 0;
 }
 

@@ -36,8 +36,9 @@ def read_weights(model: Model) -> dict[str, dict[str, Float]]:
 def pack_pnet(weights: Weights) -> Float:
     """`struct pnet`."""
     parts: list[npt.NDArray[np.floating]] = []
-    for number in (1, 2, 3):
-        parts += _winograd(weights, number)
+    for number, group in ((1, 5), (2, 4), (3, 4)):
+        tiles, *others = _winograd(weights, number)
+        parts += [_streamed(tiles, group), *others]
     parts += _face_logit(weights, "conv4_1")
     parts += [weights["conv4_2.weight"][:, :, 0, 0], weights["conv4_2.bias"]]
     return _flat(parts)
@@ -74,6 +75,20 @@ def _face_logit(weights: Weights, layer: str) -> list[Float]:
     """The logit of a face less that of none: what softmax over the two makes of them."""
     kernel, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
     return [(kernel[1] - kernel[0]).reshape(-1), bias[1:] - bias[:1]]
+
+
+def _streamed(tiles: npt.NDArray[np.floating], group: int) -> npt.NDArray[np.floating]:
+    """Tiles (row, column, in, out) in the order in which `convolve` of pnet.h reads them.
+
+    A group of outputs after the other; in each the columns 1, 2, 0 and 3 of the tile; in each the
+    rows 1 and 2 together, then 0 and 3.
+    """
+    sign = np.array([1, 1, 1, -1])
+    signed = tiles * sign[:, None, None, None] * sign[None, :, None, None]
+    rows, columns, inputs, outputs = signed.shape
+    grouped = signed.reshape(rows, columns, inputs, outputs // group, group)
+    pairs = np.stack([grouped[[1, 2]], grouped[[0, 3]]])[:, :, [1, 2, 0, 3]]
+    return pairs.transpose(4, 2, 0, 3, 1, 5)
 
 
 def _winograd(weights: Weights, number: int) -> list[npt.NDArray[np.floating]]:

@@ -14,41 +14,63 @@
 #include "kernel.h"
 #include "winograd.h"
 
-/* Outputs that a tile's products are summed for at once: as many as there are registers. */
-#define GROUP (LANES == 16 ? 16 : 8)
 #define RING 8 /* rows of each kind that are held */
 
-/* A block of 2 x 2 outputs for LANES neighbours: y[o] = (top left, top right, bottom left, bottom
-   right) of output o, biased, before PReLU. rows[r] + phase[c] is where column c of row r lies
-   for the first input, that of the next one `plane` further. */
+/* Adds to a[g] and b[g] the products of two tiles' places, for `group` outputs. */
+INLINE const float *add_products(const int in, const int group, const vec *first,
+                                 const vec *second, const float *w, vec *a, vec *b) {
+    for (int i = 0; i < in; i++, w += 2 * group) {
+        const vec d = first[i], e = second[i];
+        UNROLL for (int g = 0; g < group; g++) a[g] += d * w[g];
+        UNROLL for (int g = 0; g < group; g++) b[g] += e * w[group + g];
+    }
+    return w;
+}
+
+/* A block of 2 x 2 outputs for LANES neighbours, biased and through PReLU: y[o] = (top left, top
+   right, bottom left, bottom right) of output o. rows[r] + phase[c] is where column c of row r
+   lies for the first input, that of the next one `plane` further.
+
+   The way out of the tile is taken between the sums, which never leave their registers: its
+   columns 1 and 2 go into both columns of the block, 0 and 3 into one; rows alike. The weights
+   lie in the order in which they are read, with the signs of that way. */
 INLINE void convolve(const int in, const int out, const int group, const float *const rows[4],
                      const ptrdiff_t phase[4], ptrdiff_t plane, const float *weights,
-                     const float *bias, vec (*y)[4]) {
-    vec tile[16 * 16];
+                     const float *bias, const float *slope, vec (*y)[4]) {
+    vec tile[4][4][16];
     for (int i = 0; i < in; i++) {
         vec d[4][4];
         UNROLL for (int r = 0; r < 4; r++)
             UNROLL for (int c = 0; c < 4; c++) d[r][c] = load(rows[r] + i * plane + phase[c]);
         into_tile(d);
-        UNROLL for (int k = 0; k < 16; k++) tile[k * in + i] = d[k / 4][k % 4];
+        UNROLL for (int k = 0; k < 16; k++) tile[k / 4][k % 4][i] = d[k / 4][k % 4];
     }
     for (int o = 0; o < out; o += group) {
-        vec product[16][16];
-        for (int k = 0; k < 16; k++) {
-            vec sum[16] = {{0}};
-            for (int i = 0; i < in; i++) {
-                const vec d = tile[k * in + i];
-                const float *w = weights + (k * in + i) * out + o;
-                UNROLL for (int g = 0; g < group; g++) sum[g] += d * w[g];
+        vec inner[2][2][8], block[4][8];
+        UNROLL for (int c = 1; c <= 2; c++) {
+            vec a[8] = {{0}}, b[8] = {{0}};
+            weights = add_products(in, group, tile[1][c], tile[2][c], weights, a, b);
+            UNROLL for (int g = 0; g < group; g++)
+                inner[c - 1][0][g] = a[g] + b[g], inner[c - 1][1][g] = a[g] - b[g];
+            weights = add_products(in, group, tile[0][c], tile[3][c], weights, inner[c - 1][0],
+                                   inner[c - 1][1]);
+        }
+        UNROLL for (int r = 0; r < 2; r++)
+            UNROLL for (int g = 0; g < group; g++) {
+                block[2 * r][g] = inner[0][r][g] + inner[1][r][g];
+                block[2 * r + 1][g] = inner[0][r][g] - inner[1][r][g];
             }
-            UNROLL for (int g = 0; g < group; g++) product[k][g] = sum[g];
+        UNROLL for (int c = 0; c <= 3; c += 3) {
+            vec a[8] = {{0}}, b[8] = {{0}};
+            weights = add_products(in, group, tile[1][c], tile[2][c], weights, a, b);
+            UNROLL for (int g = 0; g < group; g++)
+                block[c / 3][g] += a[g] + b[g], block[2 + c / 3][g] += a[g] - b[g];
+            weights = add_products(in, group, tile[0][c], tile[3][c], weights, block[c / 3],
+                                   block[2 + c / 3]);
         }
-        for (int g = 0; g < group; g++) {
-            vec m[4][4];
-            UNROLL for (int k = 0; k < 16; k++) m[k / 4][k % 4] = product[k][g];
-            out_of_tile(m, y[o + g]);
-            UNROLL for (int q = 0; q < 4; q++) y[o + g][q] += bias[o + g];
-        }
+        UNROLL for (int g = 0; g < group; g++)
+            UNROLL for (int q = 0; q < 4; q++)
+                y[o + g][q] = prelu(block[q][g] + bias[o + g], same(slope[o + g]));
     }
 }
 
@@ -63,7 +85,8 @@ struct level {
     float *window_width;   /* the same */
     float *beyond;         /* added to right neighbours before pooling, [2][lanes] */
     uint16_t *columns;     /* scratch of sum_rows */
-    int32_t *prefix, *sums;
+    pixel *prefix;
+    int32_t *sums;
     float *pixels;         /* [RING][3][4][lanes] */
     float *pooled;         /* [RING][10][2][lanes] */
     float *middle;         /* [RING][16][2][lanes]: what the second convolution puts out */
@@ -84,11 +107,10 @@ static void resize_row(const struct level *level, int y) {
     float *restrict pixels = row_of(level->pixels, y, 3 * 4, level);
     sum_rows(picture, top, bottom, 0, picture->width, level->columns, level->prefix);
     for (int i = 0; i < 4 * lanes; i++) {
-        const int32_t *end = level->prefix + level->end[i];
-        const int32_t *start = level->prefix + level->start[i];
-        sums[i] = end[0] - start[0];
-        sums[4 * lanes + i] = end[1] - start[1];
-        sums[8 * lanes + i] = end[2] - start[2];
+        const pixel sum = level->prefix[level->end[i]] - level->prefix[level->start[i]];
+        sums[i] = sum[0];
+        sums[4 * lanes + i] = sum[1];
+        sums[8 * lanes + i] = sum[2];
     }
     for (int c = 0; c < 3; c++)
         for (int i = 0; i < 4 * lanes; i++)
@@ -111,13 +133,12 @@ static void pool_row(const struct level *level, int y) {
             rows[r] = row_of(level->pixels, 2 * y + r, 3 * 4, level) + x;
         for (int half = 0; half < 2; half++) {
             vec out[10][4];
-            convolve(3, 10, 10, rows, phases[half], 4 * lanes, &net->conv1[0][0][0],
-                     net->conv1_bias, out);
+            convolve(3, 10, 5, rows, phases[half], 4 * lanes, net->conv1, net->conv1_bias,
+                     net->conv1_slope, out);
             const vec right = load(level->beyond + half * lanes + x);
             for (int o = 0; o < 10; o++) {
-                const vec slope = same(net->conv1_slope[o]);
-                const vec upper = maximum(prelu(out[o][0], slope), prelu(out[o][1], slope) + right);
-                const vec lower = maximum(prelu(out[o][2], slope), prelu(out[o][3], slope) + right);
+                const vec upper = maximum(out[o][0], out[o][1] + right);
+                const vec lower = maximum(out[o][2], out[o][3] + right);
                 store(pooled + (2 * o + half) * lanes + x, maximum(upper, lower + below));
             }
         }
@@ -133,13 +154,13 @@ static void middle_rows(const struct level *level, int y) {
         vec out[16][4];
         for (int r = 0; r < 4; r++)
             rows[r] = row_of(level->pooled, y + r, 10 * 2, level) + x;
-        convolve(10, 16, GROUP, rows, phase, 2 * lanes, &net->conv2[0][0][0], net->conv2_bias, out);
+        convolve(10, 16, 4, rows, phase, 2 * lanes, net->conv2, net->conv2_bias, net->conv2_slope,
+                 out);
         for (int r = 0; r < 2; r++) {
             float *row = row_of(level->middle, y + r, 16 * 2, level) + x;
             for (int o = 0; o < 16; o++) {
-                const vec slope = same(net->conv2_slope[o]);
-                store(row + 2 * o * lanes, prelu(out[o][2 * r], slope));
-                store(row + (2 * o + 1) * lanes, prelu(out[o][2 * r + 1], slope));
+                store(row + 2 * o * lanes, out[o][2 * r]);
+                store(row + (2 * o + 1) * lanes, out[o][2 * r + 1]);
             }
         }
     }
@@ -155,16 +176,12 @@ static struct cell *find_cells(const struct level *level, int y, float logit, st
         vec out[32][4];
         for (int r = 0; r < 4; r++)
             rows[r] = row_of(level->middle, y + r, 16 * 2, level) + x;
-        convolve(16, 32, GROUP, rows, phase, 2 * lanes, &net->conv3[0][0][0], net->conv3_bias, out);
+        convolve(16, 32, 4, rows, phase, 2 * lanes, net->conv3, net->conv3_bias, net->conv3_slope,
+                 out);
         vec face[4];
         UNROLL for (int q = 0; q < 4; q++) face[q] = same(net->face_bias);
-        for (int o = 0; o < 32; o++) {
-            const vec slope = same(net->conv3_slope[o]);
-            UNROLL for (int q = 0; q < 4; q++) {
-                out[o][q] = prelu(out[o][q], slope);
-                face[q] += out[o][q] * net->face[o];
-            }
-        }
+        for (int o = 0; o < 32; o++)
+            UNROLL for (int q = 0; q < 4; q++) face[q] += out[o][q] * net->face[o];
         for (int q = 0; q < 4; q++) {
             const lanemask passed = face[q] >= logit;
             const int row = y + q / 2;
@@ -196,8 +213,8 @@ static void lay_columns(const struct level *level) {
             const int inside = column < level->width ? column : 0;
             const int start = first_cell(inside, width, level->width);
             const int end = last_cell(inside, width, level->width);
-            level->start[i] = 3 * start;
-            level->end[i] = 3 * end;
+            level->start[i] = start;
+            level->end[i] = end;
             level->window_width[i] = (float)(end - start);
         }
     for (int half = 0; half < 2; half++)
@@ -237,8 +254,8 @@ static size_t lay_out(struct level *level, char *block) {
     level->end = cut(block, &used, 4 * lanes, sizeof(int32_t));
     level->window_width = cut(block, &used, 4 * lanes, sizeof(float));
     level->beyond = cut(block, &used, 2 * lanes, sizeof(float));
-    level->columns = cut(block, &used, 3 * width, sizeof(uint16_t));
-    level->prefix = cut(block, &used, 3 * (width + 1), sizeof(int32_t));
+    level->columns = cut(block, &used, 3 * width + 8, sizeof(uint16_t));
+    level->prefix = cut(block, &used, width + 1, sizeof(pixel));
     level->sums = cut(block, &used, 3 * 4 * lanes, sizeof(int32_t));
     level->pixels = cut(block, &used, RING * 3 * 4 * lanes, sizeof(float));
     level->pooled = cut(block, &used, RING * 10 * 2 * lanes, sizeof(float));

@@ -42,20 +42,25 @@ INLINE void tile(const int pixels, const int vecs, const float *in, const ptrdif
     }
 }
 
-/* A size x size convolution of a map of height x width x in, without a border. `pixels` x `vecs`
-   outputs are summed at once; what a last tile has too many may read beyond the map. */
+/* Row y of a size x size convolution of a map of rows of width x in, without a border. `pixels` x
+   `vecs` outputs are summed at once; what a last tile has too many may read beyond the map. */
+INLINE void layer_row(const int pixels, const int vecs, const int size, const int in,
+                      const int outs, const float *map, int y, int width, const float *weights,
+                      const float *bias, const float *slope, float *out) {
+    const int columns = width - size + 1;
+    for (int x = 0; x < columns; x += pixels)
+        for (int o = 0; o < outs; o += vecs * LANES)
+            tile(pixels, vecs, map + ((ptrdiff_t)y * width + x) * in, in, size,
+                 (ptrdiff_t)width * in, size * in, weights + o, outs, bias + o, slope + o,
+                 columns - x, out + (ptrdiff_t)x * outs + o, outs);
+}
+
+/* All rows of it. */
 INLINE void layer(const int pixels, const int vecs, const int size, const int in, const int outs,
                   const float *map, int height, int width, const float *weights, const float *bias,
                   const float *slope, float *out) {
-    const int columns = width - size + 1;
-    for (int y = 0; y + size <= height; y++)
-        for (int x = 0; x < columns; x += pixels) {
-            const float *corner = map + ((ptrdiff_t)y * width + x) * in;
-            float *to = out + ((ptrdiff_t)y * columns + x) * outs;
-            for (int o = 0; o < outs; o += vecs * LANES)
-                tile(pixels, vecs, corner, in, size, (ptrdiff_t)width * in, size * in, weights + o,
-                     outs, bias + o, slope + o, columns - x, to + o, outs);
-        }
+    for (int y = 0; y + size <= height; y++, out += (ptrdiff_t)(width - size + 1) * outs)
+        layer_row(pixels, vecs, size, in, outs, map, y, width, weights, bias, slope, out);
 }
 
 /* A 3 x 3 convolution of a side x side x in map: `rows` rows of tiles at a time into the domain of
@@ -102,20 +107,43 @@ INLINE void tiled_layer(const int pixels, const int vecs, const int rows, const 
     }
 }
 
-/* The largest of each size x size window, two apart, of a side x side map; windows that reach
-   beyond the border are cut. Of `outs` channels, `keep` are laid down. */
+/* Row y of pooling: the largest of each size x size window, two apart, of a side x side map of
+   which row r is rows[r % ring]; windows that reach beyond the border are cut. Of `outs` channels,
+   `keep` are laid down. */
+INLINE void pool_map_row(const int size, const int side, const int outs, const int keep,
+                         const float *rows, const int ring, int y, float *out) {
+    const int cells = (side - size + 1) / 2 + 1;
+    for (int x = 0; x < cells; x++, out += keep)
+        for (int o = 0; o < outs; o += LANES) {
+            vec most = same(-INFINITY);
+            for (int r = 2 * y; r < 2 * y + size && r < side; r++)
+                for (int c = 2 * x; c < 2 * x + size && c < side; c++)
+                    most = maximum(most, load(rows + ((r % ring) * side + c) * outs + o));
+            store(out + o, most);
+        }
+}
+
+/* All rows of it, of a map that is whole. */
 INLINE void pool(const int size, const int side, const int outs, const int keep, const float *map,
                  float *out) {
     const int cells = (side - size + 1) / 2 + 1;
     for (int y = 0; y < cells; y++)
-        for (int x = 0; x < cells; x++, out += keep)
-            for (int o = 0; o < outs; o += LANES) {
-                vec most = same(-INFINITY);
-                for (int r = 2 * y; r < 2 * y + size && r < side; r++)
-                    for (int c = 2 * x; c < 2 * x + size && c < side; c++)
-                        most = maximum(most, load(map + ((ptrdiff_t)r * side + c) * outs + o));
-                store(out + o, most);
-            }
+        pool_map_row(size, side, outs, keep, map, side, y, out + (ptrdiff_t)y * cells * keep);
+}
+
+/* The first layer, of 3 x 3 x 3, and its 3 x 3 pooling, with no more than four rows between them:
+   a whole map would fall out of the nearest cache. */
+INLINE void first_layer(const int pixels, const int vecs, const int keep, const float *crop,
+                        const int side, const float *weights, const float *bias,
+                        const float *slope, float *rows, float *out) {
+    const int columns = side - 2, cells = (columns - 2) / 2 + 1;
+    int done = 0;
+    for (int y = 0; y < cells; y++) {
+        for (; done < 2 * y + 3 && done < columns; done++)
+            layer_row(pixels, vecs, 3, 3, 32, crop, done, side, weights, bias, slope,
+                      rows + (ptrdiff_t)(done % 4) * columns * 32);
+        pool_map_row(3, columns, 32, keep, rows, 4, y, out + (ptrdiff_t)y * cells * keep);
+    }
 }
 
 /* As many outputs at once as there are registers. */
@@ -139,8 +167,7 @@ struct work {
 static void rnet_features(const struct rnet *net, const struct work *work, const int32_t window[4],
                           float *features) {
     crop_area(&work->picture, window, 24, work->columns, work->prefix, work->crop);
-    layer(TILE(11, 2), 3, 3, 32, work->crop, 24, 24, LAYER_OF(net, conv1), work->wide);
-    pool(3, 22, 32, 28, work->wide, work->narrow);
+    first_layer(TILE(11, 2), 28, work->crop, 24, LAYER_OF(net, conv1), work->wide, work->narrow);
     tiled_layer(TILE(9, 3), 5, 28, 48, work->narrow, 11, TILES_OF(net, conv2), work->tiles,
                 work->products, work->wide);
     pool(3, 9, 48, 48, work->wide, work->narrow);
@@ -151,8 +178,7 @@ static void rnet_features(const struct rnet *net, const struct work *work, const
 static void onet_features(const struct onet *net, const struct work *work, const int32_t window[4],
                           float *features) {
     crop_area(&work->picture, window, 48, work->columns, work->prefix, work->crop);
-    layer(TILE(12, 2), 3, 3, 32, work->crop, 48, 48, LAYER_OF(net, conv1), work->wide);
-    pool(3, 46, 32, 32, work->wide, work->narrow);
+    first_layer(TILE(12, 2), 32, work->crop, 48, LAYER_OF(net, conv1), work->wide, work->narrow);
     tiled_layer(TILE(11, 2), 2, 32, 64, work->narrow, 23, TILES_OF(net, conv2), work->tiles,
                 work->products, work->wide);
     pool(3, 21, 64, 64, work->wide, work->narrow);
@@ -174,7 +200,7 @@ static int make_work(struct work *work, const uint8_t *pixels, int32_t height, i
     const struct {
         float **at;
         size_t floats;
-    } parts[] = {{&work->crop, 48 * 48 * 3},      {&work->wide, 46 * 46 * 32},
+    } parts[] = {{&work->crop, 48 * 48 * 3},      {&work->wide, 21 * 21 * 64},
                  {&work->narrow, 23 * 23 * 32},   {&work->tiles, 16 * 25 * 64},
                  {&work->products, 16 * 25 * 64}, {&work->features, CHUNK * 1152},
                  {&work->dense, CHUNK * 256}};

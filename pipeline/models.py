@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +51,37 @@ class Model:
 
     def read(self, file: str) -> bytes:
         """The bytes of `file`. Raises ModelError unless they are those that the card describes."""
-        expected = self.sha256(file)
-        try:
-            data = (self.folder / file).read_bytes()
-        except OSError as error:
-            raise ModelError(f"model {self.name!r} lacks {file!r}: {error}") from error
-        if hashlib.sha256(data).hexdigest() != expected:
-            raise ModelError(f"{file!r} of model {self.name!r} is not the file its card describes")
+        with self._open(file) as opened:
+            data = opened.read()
+        self._check(file, hashlib.sha256(data))
         return data
 
+    def path(self, file: str) -> Path:
+        """Where `file` lies. Raises ModelError unless it is the one that the card describes.
 
-def onnx_session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """A graph made ready to run on the CPU with that many threads."""
+        For what can read a large file itself: a copy that is needed for a moment only stays with
+        the process, as memory that is free and yet not given back.
+        """
+        with self._open(file) as opened:
+            self._check(file, hashlib.file_digest(opened, "sha256"))
+        return self.folder / file
+
+    @contextmanager
+    def _open(self, file: str) -> Iterator[BufferedReader]:
+        self.sha256(file)
+        try:
+            with (self.folder / file).open("rb") as opened:
+                yield opened
+        except OSError as error:
+            raise ModelError(f"model {self.name!r} lacks {file!r}: {error}") from error
+
+    def _check(self, file: str, found: hashlib._Hash) -> None:
+        if found.hexdigest() != self.sha256(file):
+            raise ModelError(f"{file!r} of model {self.name!r} is not the file its card describes")
+
+
+def onnx_session(graph: bytes | Path, threads: int) -> onnxruntime.InferenceSession:
+    """A graph, or the file of one, made ready to run on the CPU with that many threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

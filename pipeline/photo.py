@@ -6,7 +6,6 @@ import io
 import warnings
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
@@ -20,6 +19,7 @@ from pipeline.errors import (
     UnknownImageType,
 )
 from pipeline.settings import PhotoSettings
+from pipeline.shrinking import shrink
 from pipeline.types import Photo, Pixels
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -56,7 +56,7 @@ def read_photo(data: bytes, settings: PhotoSettings) -> Photo:
     target = (max(1, round(width * scale)), max(1, round(height * scale)))
     pixels = _decode(header, target)
     if pixels.shape[1::-1] != target:
-        pixels = np.asarray(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA), np.uint8)
+        pixels = shrink(pixels, *target)
     return Photo(pixels, width, height)
 
 

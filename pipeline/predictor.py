@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.detector import Detector, fastest_detector, onnx_detector
 from pipeline.errors import SettingsError, UnknownModel
+from pipeline.memory import return_large_blocks, trim
 from pipeline.models import Model
 from pipeline.photo import read_full, read_photo
 from pipeline.render import draw, encode
@@ -93,13 +94,18 @@ class Predictor:
         return encode(pixels, format, self._settings.render)
 
     def warm_up(self) -> None:
-        """Run every model once, so that the first photo does not pay for first times."""
+        """Run every model once, so that the first photo does not pay for first times.
+
+        Leaves the process with no more memory than it needs.
+        """
+        return_large_blocks()
         # As good as a random picture, whose module takes as long to import as to run.
         pixels = np.arange(128 * 128 * 3, dtype=np.uint32).astype(np.uint8).reshape(128, 128, 3)
         face = Face(Box(32, 32, 96, 96), 1.0, ((0, 0),) * 5)
         self.detector.detect(pixels)
         for scorer in self._scorers.values():
             scorer.rate(pixels, [face])
+        trim()
         self.ready = True
 
     def _scorer(self, name: str | None) -> Scorer:

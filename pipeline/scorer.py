@@ -58,7 +58,7 @@ class OnnxScorer:
         self.sha256 = model.sha256(served)
         self._batch_size = batch_size
         self._view = view_of(model)
-        self._session = onnx_session(model.read(served), threads)
+        self._session = onnx_session(model.path(served), threads)
 
     def rate(self, pixels: Pixels, faces: Sequence[Face]) -> list[Rating]:
         """A rating for each of the faces, which are in the pixels of that picture."""

@@ -76,7 +76,12 @@ class ScorerSettings:
 
     model: str = setting("resnet34-2", "the default scorer, a folder of models_dir")
     also: tuple[str, ...] = setting((), "further scorers that ?model= may name, comma-separated")
-    batch_size: int = setting(16, "faces that go through the network at once", low=1, high=256)
+    batch_size: int = setting(
+        2,
+        "faces that go through the network at once; more take memory, not less time",
+        low=1,
+        high=256,
+    )
 
 
 @dataclass(frozen=True)

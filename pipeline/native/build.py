@@ -19,6 +19,8 @@ from pipeline.native.library import LIBRARY, SOURCES, sources_sha256
 
 VARIANTS = {"x86_64": {"v4": 16, "v3": 8, "v2": 4}}
 """Levels of the x86-64 psABI and the floats in a vector of each; elsewhere one of 4 floats."""
+EXACT = ("suppress.c", "shrink.c")
+"""Sources that round after each operation, as NumPy and OpenCV do."""
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 
 
@@ -44,7 +46,8 @@ def build(to: Path = LIBRARY, flags: Sequence[str] = ()) -> None:
             if variants:
                 options.append(f"-march=x86-64-{name}")
             compile_("variant.c", *options)
-            compile_("suppress.c", *options, "-ffp-contract=off")
+            for source in EXACT:
+                compile_(source, *options, "-ffp-contract=off")
         # Beside its place first, so that whoever has the old one open keeps it whole.
         new = to.with_suffix(f".{os.getpid()}")
         run("-shared", *objects, "-lm", "-o", str(new))

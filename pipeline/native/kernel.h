@@ -67,6 +67,10 @@ struct kernel {
        `by_smaller` takes the overlap as a share of the smaller box, not of both. */
     void (*suppress)(int32_t count, const float *boxes, const float *areas, const int32_t *groups,
                      float threshold, float extra, int32_t by_smaller, uint8_t *alive);
+    /* The picture shrunk to rows x columns, neither of them more than it has, as
+       cv2.INTER_AREA does it. Returns 0, or -1 without memory. */
+    int32_t (*shrink)(const uint8_t *pixels, int32_t height, int32_t width, int32_t rows,
+                      int32_t columns, uint8_t *out);
 };
 
 #endif

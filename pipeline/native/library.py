@@ -50,12 +50,14 @@ class Kernel(ctypes.Structure):
         ("suppress", ctypes.CFUNCTYPE(
             None, _INT, _FLOATS, _FLOATS, _INTS, ctypes.c_float, ctypes.c_float, _INT, _PIXELS
         )),
+        ("shrink", ctypes.CFUNCTYPE(_INT, _PIXELS, _INT, _INT, _INT, _INT, _PIXELS)),
     )  # fmt: skip
     name: bytes
     propose: Any
     refine: Any
     output: Any
     suppress: Any
+    shrink: Any
 
 
 def sources_sha256() -> str:
@@ -84,6 +86,15 @@ def variants(library: ctypes.CDLL) -> Iterator[Kernel]:
     while found := library.attrai_kernel(index):
         yield found.contents
         index += 1
+
+
+def choose(name: str | None = None) -> Kernel:
+    """The variant of that name, or the fastest that runs here. Raises KernelMissing."""
+    offered = {kernel.name.decode(): kernel for kernel in variants(open_library())}
+    name = name or next(iter(offered), "")
+    if name not in offered:
+        raise KernelMissing(f"it has no variant {name!r} for this processor: {list(offered)}")
+    return offered[name]
 
 
 def struct_sizes(library: ctypes.CDLL) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.boxes import Bool
 from pipeline.models import Model
-from pipeline.native.library import CELL, Kernel, KernelMissing, open_library, variants
+from pipeline.native.library import CELL, choose
 from pipeline.native.packing import pack_onet, pack_pnet, pack_rnet, read_weights
 from pipeline.nets import Cells
 from pipeline.pooling import Float, Int
@@ -29,7 +29,7 @@ class NativeNets:
     """
 
     def __init__(self, model: Model, variant: str | None = None) -> None:
-        self._kernel = _choose(variant)
+        self._kernel = choose(variant)
         self.engine = f"native {self._kernel.name.decode()}"
         weights = read_weights(model)
         self._pnet = pack_pnet(weights["pnet"])
@@ -93,14 +93,6 @@ class NativeNets:
         if net(weights, picture, height, width, len(windows), windows.astype(np.int32), heads):
             raise MemoryError("no memory for the network's maps")
         return heads
-
-
-def _choose(name: str | None) -> Kernel:
-    offered = {kernel.name.decode(): kernel for kernel in variants(open_library())}
-    name = name or next(iter(offered), "")
-    if name not in offered:
-        raise KernelMissing(f"it has no variant {name!r} for this processor: {list(offered)}")
-    return offered[name]
 
 
 def _cells(side: int) -> int:

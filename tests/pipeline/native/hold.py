@@ -14,13 +14,14 @@ import numpy as np
 from pipeline.models import Model
 from pipeline.native import library, nets
 from pipeline.settings import ROOT
+from pipeline.shrinking import shrink_by
 
 
 def hold(path: Path) -> int:
     """Run every variant; the number of windows that P-Net gave."""
     opened = library.open_library(path)
     found = 0
-    with mock.patch.object(nets, "open_library", return_value=opened):
+    with mock.patch.object(library, "open_library", return_value=opened):
         for kernel in library.variants(opened):
             kernel_nets = nets.NativeNets(Model.open(ROOT / "models/mtcnn"), kernel.name.decode())
             rng = np.random.default_rng(6)
@@ -33,6 +34,8 @@ def hold(path: Path) -> int:
                     kernel_nets.refine(pixels, windows)
                     kernel_nets.output(pixels, windows)
                     windows = np.repeat(windows, 9, axis=0)
+            for rows, columns in ((1, 1), (79, 2), (80, 66), (41, 65)):
+                shrink_by(kernel, rng.integers(0, 256, (80, 66, 3), np.uint8), columns, rows)
             kernel_nets.suppress(
                 np.ones((40, 4), np.float32), np.ones(40, np.float32), np.arange(40) // 7,
                 np.float32(0.5), np.float32(0), by_smaller=False,

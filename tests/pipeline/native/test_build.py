@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.detector import fastest_detector
 from pipeline.models import Model
-from pipeline.native import build, library, nets
+from pipeline.native import build, library
 from pipeline.settings import ROOT, DetectorSettings
 from pipeline.types import Pixels
 
@@ -66,7 +66,8 @@ def test_without_the_kernel_onnx_runtime_finds_the_faces_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, astronaut: Pixels
 ) -> None:
     missing = Path("there is none.so")
-    monkeypatch.setattr(nets, "open_library", lambda: library.open_library(missing))
+    opened = library.open_library
+    monkeypatch.setattr(library, "open_library", lambda: opened(missing))
     detector = fastest_detector(MODEL, DetectorSettings(), threads=1)
     assert detector.engine == "onnx"
     assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 
 from pipeline.photo import read_full, read_photo
 from pipeline.settings import PhotoSettings
+from pipeline.shrinking import shrink
 from pipeline.types import Pixels
 from tests.pipeline.pictures import (
     ENCODINGS,
@@ -229,15 +230,15 @@ def test_a_large_jpeg_is_not_decoded_at_full_size(
     if kind == "CMYK JPEG":
         image, kind = image.convert("CMYK"), "JPEG"
     data = encode(image, kind, exif=exif(orientation))
-    full, resize, decoded_pixels = read_full(data, SETTINGS), cv2.resize, []
+    full, decoded_pixels = read_full(data, SETTINGS), []
 
-    def spy(pixels: Pixels, *args: Any, **kwargs: Any) -> Any:
+    def spy(pixels: Pixels, width: int, height: int) -> Pixels:
         decoded_pixels.append(pixels.shape[0] * pixels.shape[1])
-        return resize(pixels, *args, **kwargs)
+        return shrink(pixels, width, height)
 
-    monkeypatch.setattr(cv2, "resize", spy)
+    monkeypatch.setattr("pipeline.photo.shrink", spy)
     photo = read_photo(data, SETTINGS)
     assert [count < 6_000_000 for count in decoded_pixels] == [True]
     assert (photo.width, photo.height) == full.shape[1::-1]
-    expected = resize(full, photo.pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(full, photo.pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert psnr(photo.pixels, np.asarray(expected, np.uint8)) > 38

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipeline.shrinking import shrink
 from pipeline.types import Box, Pixels
 
 
@@ -40,5 +41,6 @@ def crop(pixels: Pixels, box: Box, view: View) -> Pixels:
         inside = np.asarray(
             cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8
         )
-    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(inside, (size, size), interpolation=method), dtype=np.uint8)
+    if side > size:
+        return shrink(inside, size, size)
+    return np.asarray(cv2.resize(inside, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)

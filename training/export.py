@@ -11,6 +11,7 @@ Each is checked against PyTorch on real crops, and nothing is written unless all
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import shutil
 import tempfile
@@ -54,7 +55,7 @@ def example_crops(size: int) -> Tensor:
 class ScoresAlone(torch.nn.Module):
     """A network whose spreads mean nothing, for it was not taught any, without them."""
 
-    def __init__(self, net: RatingNet) -> None:
+    def __init__(self, net: torch.nn.Module) -> None:
         super().__init__()
         self.net = net
         self.train(net.training)
@@ -62,6 +63,27 @@ class ScoresAlone(torch.nn.Module):
     def forward(self, crops: Tensor) -> tuple[Tensor]:
         """`crops`, uint8 (n, size, size, 3), to scores from 1 to 10, float32 (n,)."""
         return (self.net(crops)[0],)
+
+
+class Folded(torch.nn.Module):
+    """A network as a graph serves it: what is done to every pixel is done in the first layer."""
+
+    def __init__(self, net: RatingNet) -> None:
+        super().__init__()
+        self.net = copy.deepcopy(net)
+        stem: Any = self.net.backbone
+        with torch.no_grad():
+            stem.conv1.weight /= net.deviation[:, None, None]
+        # The largest of what ReLU leaves is what ReLU leaves of the largest: of four times fewer,
+        # and ONNX Runtime does not pull the quantising before the pooling, which it slows down.
+        stem.relu, stem.maxpool = stem.maxpool, stem.relu
+        self.train(net.training)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        """As RatingNet's."""
+        # The mean stays outside: the layer's border of zeros stands for it.
+        pixels = crops.permute(0, 3, 1, 2).float() - self.net.mean[:, None, None]
+        return self.net.read(self.net.backbone(pixels))
 
 
 def save_fp32(net: torch.nn.Module, path: Path, size: int) -> None:
@@ -144,7 +166,8 @@ def export(net: RatingNet, recipe: Recipe, crops: CropSet, out: Path) -> None:
     save_master(net, out / "master.safetensors")
     # What is served is the float16 master, so that both engines run the same weights.
     net.load_master(load_file(out / "master.safetensors"))
-    served = net if recipe.loss == "distribution" else ScoresAlone(net)
+    folded = Folded(net)
+    served = folded if recipe.loss == "distribution" else ScoresAlone(folded)
     training, shown = (
         crops.seen(rows, recipe.size) for rows in calibration_and_check(crops, recipe)
     )

@@ -62,6 +62,9 @@ lock: ## pin every dependency anew, by hash
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header --extra dev -c requirements.lock \
 		pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header -c requirements-dev.lock \
+		benchmarks/requirements.in -o benchmarks/requirements.lock
 
 clean: ## remove the virtual environment and the kernel
 	rm -rf $(VENV) $(KERNEL)

@@ -2,8 +2,9 @@
 
 Static quantisation as QDQ, per channel (Jacob et al., "Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018), calibrated on crops of the
-training part. The first layer with its pooling and the head stay in float32, and the head is fitted anew to the
-features that the int8 layers give: what they shift alike in all photos, it takes back.
+training part. The first layer with its pooling and the head stay in float32, and the head is
+fitted anew to the features that the int8 layers give: what they shift alike in all photos, it
+takes back.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def quantize(fp32: Path, path: Path, crops: Pixels) -> None:
         quant_pre_process(fp32, prepared, skip_symbolic_shape=True)
         nodes = onnx.load(prepared).graph.node
         # The first convolution sees the picture itself: in int8 it alone doubles the drift.
-        # With it its ReLU.
-        stem = [next(node.name for node in nodes if node.op_type == kind) for kind in ("Conv", "Relu")]
+        first = next(node.name for node in nodes if node.op_type == "Conv")
+        its_relu = next(node.name for node in nodes if node.op_type == "Relu")
         heads = [node.name for node in nodes if node.op_type == "Gemm"]
         quantize_static(
             prepared,
@@ -73,7 +74,7 @@ def quantize(fp32: Path, path: Path, crops: Pixels) -> None:
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
             op_types_to_quantize=["Conv", "Add", "Relu"],
-            nodes_to_exclude=[*stem, *heads],
+            nodes_to_exclude=[first, its_relu, *heads],
             extra_options={"CalibMovingAverage": True, "CalibMovingAverageConstant": MOVING},
         )
     _fit_head(fp32, path, crops[:FITTED])

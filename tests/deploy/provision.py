@@ -25,7 +25,7 @@ def copy_checkout(machine: Machine) -> Path:
     checkout = machine.root / CHECKOUT
     checkout.mkdir(parents=True)
     for item in ROOT.iterdir():
-        if item.name.startswith(".") or item.name in ("tests", "training", "runs"):
+        if item.name.startswith(".") or item.name in ("benchmarks", "runs", "tests", "training"):
             continue
         if item.is_dir():
             no_caches = shutil.ignore_patterns("__pycache__")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from pipeline.types import Pixels
 from tests.deploy.client import Answer, Client, Dripping, Load
 from tests.deploy.machine import Machine
 from tests.deploy.provision import until
@@ -33,11 +37,19 @@ class Pace:
         time.sleep(max(turn - time.monotonic(), 0))
 
 
+@pytest.fixture(scope="module")
+def costly(astronaut: Pixels) -> bytes:
+    """A photo that takes its time, so that these clients can ask for more than the server has."""
+    file = io.BytesIO()
+    Image.fromarray(np.tile(astronaut, (2, 2, 1))).save(file, "JPEG")
+    return file.getvalue()
+
+
 def test_twice_the_load_is_half_answered_and_half_turned_away(
-    machine: Machine, face: bytes, photo: bytes, scale: Scale, figure: Figure
+    machine: Machine, costly: bytes, scale: Scale, figure: Figure
 ) -> None:
     clients = [Client(machine, source=f"127.0.1.{number + 1}") for number in range(CLIENTS)]
-    with Load(lambda number: clients[number].ask("/predict", photo), clients=CLIENTS) as load:
+    with Load(lambda number: clients[number].ask("/predict", costly), clients=CLIENTS) as load:
         load.wait_for(10)  # until all workers are there
         load.answers.clear()
         start = time.monotonic()
@@ -49,10 +61,10 @@ def test_twice_the_load_is_half_answered_and_half_turned_away(
 
     def ask(number: int) -> Answer:
         pace.wait()
-        return clients[number % CLIENTS].ask("/predict", photo)
+        return clients[number % CLIENTS].ask("/predict", costly)
 
     start = time.monotonic()
-    with Load(ask, clients=2 * IN_FLIGHT, most=scale(150, 3000)) as load:
+    with Load(ask, clients=2 * IN_FLIGHT, most=scale(200, 3000)) as load:
         pass
     rate = load.statuses[200] / (time.monotonic() - start)
     assert set(load.statuses) == {200, 429}

@@ -1,0 +1,1 @@
+"""The usual stack behind the servers that people put models behind, one file each."""

@@ -1,7 +1,6 @@
 """Builds the kernel: `python -m pipeline.native.build`. Needs a C compiler, nothing else.
 
-GCC 11 or Clang 12 and newer know the processors' levels that it is built for. CC and CFLAGS have
-their usual meaning.
+GCC 12 or Clang 12 and newer know all that it is written in. CC and CFLAGS have their usual meaning.
 """
 
 from __future__ import annotations

@@ -141,9 +141,13 @@ def _decode_jpeg(header: _Header, target: tuple[int, int]) -> Pixels | None:
     """
     if header.image.format not in JPEGS or header.image.mode not in ("RGB", "L"):
         return None
+    width, height = header.image.size
+    # Its other scales, of eighths, are slower than to decode more and shrink that.
+    sizes = [(-(-width // part), -(-height // part)) for part in (8, 4, 2, 1)]
+    width, height = next(size for size in sizes if size[0] >= target[0] and size[1] >= target[1])
     try:
         return np.asarray(
-            simplejpeg.decode_jpeg(header.data, "RGB", min_width=target[0], min_height=target[1]),
+            simplejpeg.decode_jpeg(header.data, "RGB", min_width=width, min_height=height),
             dtype=np.uint8,
         )
     except ValueError:

@@ -85,6 +85,12 @@ def test_it_serves_behind_nginx_from_boot_on(lab: Lab) -> None:
     assert lab.run("systemctl", "is-active", "attrai", "nginx") == "active\nactive\n"
 
 
+def test_the_kernel_is_built_where_there_is_a_compiler(lab: Lab) -> None:
+    compiler = (lab.machine.root / "usr/bin/cc").exists()
+    engine = "native" if compiler else "onnx"
+    assert f'"engine": "{engine}' in lab.run("journalctl", "-u", "attrai", "-o", "cat")
+
+
 def test_the_service_may_read_all_of_it_and_write_none(lab: Lab) -> None:
     folders = ("/opt/attrai", "/etc/attrai", "/etc/systemd/system/attrai.service")
     wrong = ("(", "!", "-user", "root", "-o", "!", "-type", "l", "-perm", "/022", ")")

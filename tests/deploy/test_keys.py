@@ -98,9 +98,10 @@ def ask_both_workers(server: Server, face: bytes, key: str, company: str) -> set
 
     def both() -> bool:
         before = answered(server)
-        statuses.update(ask_many(server, face, *[company, key] * 20)[1::2])
+        # For longer than a second: so long all workers are busy before one more is begun.
+        statuses.update(ask_many(server, face, *[company, key] * 100)[1::2])
         now = answered(server)
-        return sum(now.get(pid, 0) > count for pid, count in before.items()) == 2
+        return sum(count > before.get(pid, 0) for pid, count in now.items()) == 2
 
     until(both)
     return statuses

@@ -6,6 +6,7 @@ In `make test` in short, in `make soak` in full.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -174,7 +175,7 @@ def test_more_than_a_clients_share_is_turned_away_at_once(
     host.hold()
     asking = Asking(client, 16)
     until(lambda: host.waiting + queued(machine) == 16)
-    answer = client.ask(URL)
+    answer = turned_away(client)
     assert answer.problem["type"] == "urn:attrai:problem:too-many-requests"
     assert answer.status == 429
     assert answer.headers.get_all("Retry-After") == ["1"]
@@ -190,13 +191,21 @@ def test_more_than_the_server_takes_is_turned_away_at_once(
     others = [Client(machine, source=f"127.0.0.{number}") for number in (2, 3)]
     asking = [Asking(other, 16) for other in others]
     until(lambda: host.waiting + queued(machine) == 32)
-    answer = client.ask(URL)
+    answer = turned_away(client)
     assert answer.problem["type"] == "urn:attrai:problem:server-full"
     assert answer.status == 429
     assert answer.headers.get_all("Retry-After") == ["1"]
     host.release()
     assert [status for each in asking for status in each.join()] == [200] * 32
     assert rejected(client, "server") >= 1
+
+
+def turned_away(client: Client) -> Answer:
+    """What is answered for a while: while workers are replaced, nobody counts for a moment."""
+    start = time.monotonic()
+    while (answer := client.ask(URL)).status == 429 and time.monotonic() - start < 3:
+        time.sleep(0.2)
+    return answer
 
 
 def queued(machine: Machine) -> int:

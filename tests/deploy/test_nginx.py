@@ -13,7 +13,6 @@ from service.requests import max_body
 from service.settings import Settings
 from tests.deploy.client import Client
 from tests.deploy.machine import Machine
-from tests.deploy.provision import until
 from tests.deploy.provision import journal, until
 
 SITE = "etc/nginx/sites-available/attrai"

@@ -59,20 +59,17 @@ def transfer(page: Page, kind: str, *files: tuple[str, bytes], text: str = "") -
 
 def boxes_over(found: Locator) -> list[dict[str, float]]:
     """Where the boxes lie over the card's photo, as fractions of its width and height."""
-    photo = found.get_by_role("img").bounding_box()
-    assert photo is not None
-    boxes = []
-    for face in found.get_by_role("radio").all():
-        box = face.bounding_box()
-        assert box is not None
-        boxes.append(
-            {
-                "x": (box["x"] - photo["x"]) / photo["width"],
-                "y": (box["y"] - photo["y"]) / photo["height"],
-                "width": box["width"] / photo["width"],
-                "height": box["height"] / photo["height"],
-            }
-        )
+    # All in one look: between two of them the page may scroll.
+    boxes: list[dict[str, float]] = found.evaluate(
+        """card => {
+          const photo = card.querySelector("img").getBoundingClientRect();
+          return [...card.querySelectorAll("[role=radio], input[type=radio]")].map(face => {
+            const box = face.getBoundingClientRect();
+            return {x: (box.x - photo.x) / photo.width, y: (box.y - photo.y) / photo.height,
+                    width: box.width / photo.width, height: box.height / photo.height};
+          });
+        }"""
+    )
     return boxes
 
 

@@ -22,7 +22,7 @@ from service.openapi import describe_service
 from service.pages import add_pages
 from service.problems import handle_problems
 from service.rejections import Rejections
-from service.requests import PhotoRequest, max_body, read_upload
+from service.requests import PhotoRequest, max_body, read_to_the_end, read_upload
 from service.responses import figures, json_response, picture_response
 from service.settings import Settings, load_settings
 from service.version import read_version
@@ -58,6 +58,7 @@ def create_app(
     log_requests(app)
     metrics.measure(app)
     app.after_request(_mark)
+    read_to_the_end(app)
     allow_origins(app, settings.cors)
     app.before_request(_tell_methods)
     require_keys(app, settings.auth)

@@ -12,7 +12,6 @@ from pipeline.settings import ROOT
 from service.check import LOCAL_CHECK
 from service.errors import (
     AmbiguousKey,
-    AuthError,
     InvalidKey,
     KeyFileError,
     KeysUnavailable,
@@ -21,7 +20,6 @@ from service.errors import (
 )
 from service.keyfile import AuthSettings, KeyFile, find
 from service.rates import Rates, share_rates
-from service.requests import discard
 
 GUARDED = ("/predict",)
 """Routes that take a key. The others cost next to nothing, and tell nothing of who asks what."""
@@ -52,12 +50,7 @@ def require_keys(app: Flask, settings: AuthSettings, rates: Rates | None = None)
         rule = request.url_rule
         if rule is None or rule.rule not in GUARDED or LOCAL_CHECK in request.environ:
             return
-        try:
-            _admit(file, settings.rate, buckets)
-        except AuthError:
-            # Its sender gets to see why.
-            discard(request)
-            raise
+        _admit(file, settings.rate, buckets)
 
 
 def _admit(file: KeyFile, default_rate: int, rates: Rates) -> None:

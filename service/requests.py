@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
 
-from flask import Request
-from werkzeug.exceptions import BadRequest
+from flask import Flask, Request, Response
+from flask import request as current
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from service.errors import BadOption, BodyTooLarge, MissingPhoto, UnsupportedBody
 from service.fetch import fetch
@@ -20,7 +21,8 @@ from service.settings import Settings
 OVERHEAD = 64 * 1024
 """Bytes that a body may have beside its photo: part headers, option fields, JSON."""
 DISCARDED = 64 * 1024 * 1024
-"""A refused body is read up to here, so that its sender gets to see the answer."""
+"""Bytes of the longest body that is read to its end when nobody wants it."""
+BLOCK = 64 * 1024
 
 
 class PhotoRequest(Request):
@@ -64,7 +66,6 @@ def read_upload(request: Request, settings: Settings) -> Upload:
 
 def _read_body(request: Request, max_bytes: int) -> tuple[bytes, dict[str, Any]]:
     if (request.content_length or 0) > max_body(max_bytes):
-        discard(request)
         raise BodyTooLarge(
             f"the body has {request.content_length} bytes; photos of up to {max_bytes} are accepted"
         )
@@ -126,13 +127,18 @@ def _hint(request: Request) -> str:
     return ""
 
 
-def discard(request: Request) -> None:
-    """Read the body that was sent, in blocks that are thrown away; nobody has read of it yet."""
-    for _ in _blocks(request.environ["wsgi.input"], min(request.content_length or 0, DISCARDED)):
-        pass
+def read_to_the_end(app: Flask) -> None:
+    """Let no answer of `app` leave a body half read: whoever still sends would not get to see it.
 
+    The kernel takes a close with bytes unread for an error; nginx, while it sends, makes a 502 of
+    the answer then.
+    """
 
-def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    while size > 0 and (block := stream.read(min(size, 64 * 1024))):
-        size -= len(block)
-        yield block
+    @app.after_request
+    def discard(response: Response) -> Response:
+        current.max_content_length = DISCARDED
+        # The sender may have gone, or have announced more than anybody reads.
+        with suppress(OSError, BadRequest, RequestEntityTooLarge):
+            while current.stream.read(BLOCK):
+                pass
+        return response

@@ -28,6 +28,8 @@ from service.settings import Settings
 from tests.conftest import SCORER
 from tests.service.forms import as_json, form, parts
 
+TEXT_PART = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n'
+
 
 def problem(answer: TestResponse, status: int, *words: str) -> dict[str, Any]:
     """Hold an answer against the one shape that errors have."""
@@ -311,3 +313,42 @@ def test_every_error_that_a_request_can_end_in_has_a_status() -> None:
         if isinstance(value, type) and issubclass(value, AttraiError)
     }
     assert tree - startup - groups == set(STATUS)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "kind", "begin", "status"),
+    [
+        ("/predict", "POST", "multipart/form-data; boundary=b", TEXT_PART, 413),
+        ("/predict", "POST", "multipart/form-data; boundary=b", b"--b\r\n", 400),
+        ("/predict", "POST", "multipart/form-data", TEXT_PART, 400),
+        ("/predict", "POST", "text/plain", b"", 415),
+        ("/predict", "GET", "image/jpeg", b"", 400),
+        ("/predict", "DELETE", "image/jpeg", b"", 405),
+        ("/nowhere", "POST", "image/jpeg", b"", 404),
+        ("/healthz", "POST", "image/jpeg", b"", 405),
+        ("/healthz", "GET", "image/jpeg", b"", 200),
+    ],
+)
+@pytest.mark.parametrize("size", [3_000_000, 30_000_000])
+def test_a_body_is_read_to_its_end(
+    client: FlaskClient, path: str, method: str, kind: str, begin: bytes, status: int, size: int
+) -> None:
+    """Or the kernel, and nginx in its wake, would not let its sender see the answer."""
+    body = io.BytesIO(begin + b"\r" * size)
+    length = str(len(body.getbuffer()))
+    answer = client.open(
+        path,
+        method=method,
+        input_stream=body,
+        content_type=kind,
+        headers={"Content-Length": length},
+    )
+    assert answer.status_code in (status, 413)
+    assert body.read() == b""
+
+
+def test_a_body_that_breaks_off_has_its_answer(client: FlaskClient) -> None:
+    body = io.BytesIO(b"\xff\xd8")
+    headers = {"Content-Length": "3000000"}
+    answer = client.post("/nowhere", input_stream=body, headers=headers)
+    problem(answer, 404)

@@ -97,7 +97,7 @@ name_new_settings() {
 # time: 16 for each, half of them for one client. What waits must fit uWSGI's queue, `listen`.
 render_site() {
   local cores bound ipv6=()
-  cores=$(nproc)
+  cores=$(getconf _NPROCESSORS_ONLN) # as uWSGI counts them; nproc would heed OMP_NUM_THREADS
   bound=$((16 * cores))
   [ "$bound" -le $((80 + cores)) ] || bound=$((80 + cores))
   [ -e /proc/net/if_inet6 ] || ipv6=(-e '/listen \[::\]/d')

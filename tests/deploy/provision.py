@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import socket
 import sys
@@ -71,6 +72,14 @@ def stats(machine: Machine) -> dict[str, Any]:
 def workers(machine: Machine) -> list[dict[str, Any]]:
     """The workers that there are, cheap ones left out."""
     return [worker for worker in stats(machine)["workers"] if worker["status"] != "cheap"]
+
+
+def bounds(machine: Machine) -> tuple[int, int]:
+    """Requests in flight that the installed site lets through: of all clients, and of one."""
+    site = machine.file("/etc/nginx/sites-available/attrai").read_text()
+    (whole,) = re.findall(r"upstream attrai \{[^}]* max_conns=(\d+)", site)
+    (share,) = re.findall(r"limit_conn attrai_in_flight (\d+)", site)
+    return int(whole), int(share)
 
 
 def main_pid(machine: Machine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,14 @@ from tests.conftest import SCORER
 from tests.deploy.client import Client, Load
 from tests.deploy.lab import Lab
 from tests.deploy.machine import Machine, obstacle
-from tests.deploy.provision import CHECKOUT, WHEELS, copy_checkout, copy_wheels, main_pid
+from tests.deploy.provision import (
+    CHECKOUT,
+    WHEELS,
+    bounds,
+    copy_checkout,
+    copy_wheels,
+    main_pid,
+)
 
 OFFLINE = ("--wheels", f"/{WHEELS}")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
@@ -98,9 +106,17 @@ def test_the_service_may_read_all_of_it_and_write_none(lab: Lab) -> None:
     assert lab.run("find", *folders, *wrong, *hidden) == ""
 
 
+def test_the_site_lets_through_what_the_cores_answer_in_time(lab: Lab) -> None:
+    cores = os.cpu_count() or 1
+    whole, share = bounds(lab.machine)
+    assert whole == min(16 * cores, 80 + cores)
+    assert share == whole // 2
+
+
 def test_a_second_run_changes_nothing(lab: Lab) -> None:
     master, stamps = main_pid(lab.machine), lab.stamps()
-    lab.install()
+    # What a shell may say of threads is nothing to the server's size.
+    lab.install(within=("env", "OMP_NUM_THREADS=1"))
     assert main_pid(lab.machine) == master
     assert lab.stamps() == stamps
     assert lab.serves()

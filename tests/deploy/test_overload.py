@@ -14,11 +14,10 @@ from PIL import Image
 from pipeline.types import Pixels
 from tests.deploy.client import Answer, Client, Dripping, Load
 from tests.deploy.machine import Machine
-from tests.deploy.provision import until
+from tests.deploy.provision import bounds, until
 
 Figure = Callable[[str, str], None]
 Scale = Callable[[int, int], int]
-IN_FLIGHT = 32
 CLIENTS = 8
 SLOW = 200
 
@@ -48,6 +47,7 @@ def costly(astronaut: Pixels) -> bytes:
 def test_twice_the_load_is_half_answered_and_half_turned_away(
     machine: Machine, costly: bytes, scale: Scale, figure: Figure
 ) -> None:
+    in_flight, _ = bounds(machine)
     clients = [Client(machine, source=f"127.0.1.{number + 1}") for number in range(CLIENTS)]
     with Load(lambda number: clients[number].ask("/predict", costly), clients=CLIENTS) as load:
         load.wait_for(10)  # until all workers are there
@@ -64,7 +64,7 @@ def test_twice_the_load_is_half_answered_and_half_turned_away(
         return clients[number % CLIENTS].ask("/predict", costly)
 
     start = time.monotonic()
-    with Load(ask, clients=2 * IN_FLIGHT, most=scale(200, 3000)) as load:
+    with Load(ask, clients=2 * in_flight, most=scale(200, 3000)) as load:
         pass
     rate = load.statuses[200] / (time.monotonic() - start)
     assert set(load.statuses) == {200, 429}
@@ -73,14 +73,14 @@ def test_twice_the_load_is_half_answered_and_half_turned_away(
     kinds = {answer.problem["type"].rpartition(":")[2] for answer in turned_away}
     assert kinds <= {"server-full", "too-many-requests"}
     # At most so many are before one: its wait is bounded, whatever is offered.
-    bound = IN_FLIGHT / capacity
+    bound = in_flight / capacity
     p99, refusal = load.percentile(0.99), load.percentile(0.99, 429)
     assert p99 < 4 * bound
     assert refusal < p99
     figure(
         "twice the load",
         f"capacity {capacity:.1f}/s; {load.statuses[200]} answered at {rate:.1f}/s with p99 "
-        f"{p99:.1f} s ({IN_FLIGHT} in flight: {bound:.1f} s), {load.statuses[429]} x 429 with p99 "
+        f"{p99:.1f} s ({in_flight} in flight: {bound:.1f} s), {load.statuses[429]} x 429 with p99 "
         f"{refusal * 1000:.0f} ms, nothing else",
     )
 

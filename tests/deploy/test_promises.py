@@ -14,7 +14,7 @@ import pytest
 from tests.deploy.altered import Altered
 from tests.deploy.client import Answer, Client, Load
 from tests.deploy.machine import Machine
-from tests.deploy.provision import cursor, journal, main_pid, stats, until, workers
+from tests.deploy.provision import bounds, cursor, journal, main_pid, stats, until, workers
 from tests.deploy.slow_host import PORT, URL, SlowHost
 
 Figure = Callable[[str, str], None]
@@ -172,31 +172,36 @@ def test_a_hung_worker_is_replaced_and_its_client_told(
 def test_more_than_a_clients_share_is_turned_away_at_once(
     machine: Machine, client: Client, host: SlowHost
 ) -> None:
+    _, share = bounds(machine)
     host.hold()
-    asking = Asking(client, 16)
-    until(lambda: host.waiting + queued(machine) == 16)
+    asking = Asking(client, share)
+    until(lambda: host.waiting + queued(machine) == share)
     answer = turned_away(client)
     assert answer.problem["type"] == "urn:attrai:problem:too-many-requests"
     assert answer.status == 429
     assert answer.headers.get_all("Retry-After") == ["1"]
     host.release()
-    assert asking.join() == [200] * 16
+    assert asking.join() == [200] * share
     assert rejected(client, "client") >= 1
 
 
 def test_more_than_the_server_takes_is_turned_away_at_once(
     machine: Machine, client: Client, host: SlowHost
 ) -> None:
+    whole, share = bounds(machine)
+    others = [Client(machine, source=f"127.0.0.{number}") for number in (2, 3, 4)]
     host.hold()
-    others = [Client(machine, source=f"127.0.0.{number}") for number in (2, 3)]
-    asking = [Asking(other, 16) for other in others]
-    until(lambda: host.waiting + queued(machine) == 32)
+    asking = [
+        Asking(other, count)
+        for other, count in zip(others, (share, share, whole - 2 * share), strict=True)
+    ]
+    until(lambda: host.waiting + queued(machine) == whole)
     answer = turned_away(client)
     assert answer.problem["type"] == "urn:attrai:problem:server-full"
     assert answer.status == 429
     assert answer.headers.get_all("Retry-After") == ["1"]
     host.release()
-    assert [status for each in asking for status in each.join()] == [200] * 32
+    assert [status for each in asking for status in each.join()] == [200] * whole
     assert rejected(client, "server") >= 1
 
 

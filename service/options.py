@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ MEDIA_TYPES = {
 }
 NAMES = ("format", "model", "max_faces", "min_confidence")
 _CHARSET = re.compile(r"\s*;\s*charset=\"?utf-8\"?", re.IGNORECASE)
+# Python reads more as a number: the digits of any script, 0_1, white space around it.
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def parse_options(values: Mapping[str, Any], accept: MIMEAccept) -> Options:
     """
     for name in values:
         if name not in NAMES:
-            raise BadOption(f"there is no option {name!r}; there are: {', '.join(NAMES)}")
+            raise BadOption(f"there is no option {_short(name)}; there are: {', '.join(NAMES)}")
     return Options(
         format=_format(values["format"]) if "format" in values else _negotiate(accept),
         model=_text("model", values["model"]) if "model" in values else None,
@@ -52,7 +56,7 @@ def merge(sources: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name, value in sources:
         if name in merged:
-            raise BadOption(f"{name} is given more than once")
+            raise BadOption(f"{_short(name)} is given more than once")
         merged[name] = value
     return merged
 
@@ -76,7 +80,7 @@ def _negotiate(accept: MIMEAccept) -> str:
 
 
 def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_NAME:
         raise BadOption(f"{name} must be a name, not {_short(value)}")
     return value
 
@@ -92,15 +96,13 @@ def _max_faces(value: Any) -> int:
 
 
 def _min_confidence(value: Any) -> float:
-    try:
-        number = float("nan" if isinstance(value, bool) else value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not 0 <= number <= 1:
+    text = "" if isinstance(value, bool) else str(value)
+    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= 1:
         raise BadOption(f"min_confidence must be a number from 0 to 1, not {_short(value)}")
-    return number
+    return float(text)
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    # Whatever its sender makes of it, it is never written out in full.
+    text = reprlib.repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

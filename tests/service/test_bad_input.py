@@ -192,6 +192,11 @@ def test_invalid_base64_is_named(client: FlaskClient) -> None:
         ("min_confidence=-0.1", "min_confidence"),
         ("min_confidence=nan", "min_confidence"),
         ("min_confidence=high", "min_confidence"),
+        ("min_confidence=", "min_confidence"),
+        ("min_confidence=0_1", "min_confidence"),
+        ("min_confidence=%200.5", "min_confidence"),
+        ("min_confidence=%D9%A0.%D9%A5", "min_confidence"),
+        ("min_confidence=1e999", "min_confidence"),
         ("model=", "model"),
         ("fromat=png", "fromat"),
         ("url=https://example.com/b.jpg", "url"),
@@ -208,6 +213,25 @@ def test_bad_options_are_named(client: FlaskClient, photo: bytes, query: str, wo
 def test_bad_options_in_json(client: FlaskClient, photo: bytes, value: Any) -> None:
     for option in ("max_faces", "format"):
         problem(client.post("/predict", **as_json(photo, **{option: value})), 400, option)
+
+
+@pytest.mark.parametrize("value", [True, None, [0.5], "x", 10**400, -(10**400)])
+def test_a_confidence_in_json_that_cannot_be(client: FlaskClient, photo: bytes, value: Any) -> None:
+    answer = client.post("/predict", **as_json(photo, min_confidence=value))
+    problem(answer, 400, "min_confidence")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"\x80" * 50_000: 1}, {"model": "m" * 50_000}, {"format": ["f"] * 50_000}],
+    ids=["name", "model", "list"],
+)
+def test_what_was_wrong_is_not_sent_back_in_full(
+    client: FlaskClient, photo: bytes, fields: dict[str, Any]
+) -> None:
+    answer = client.post("/predict", **as_json(photo, **fields))
+    problem(answer, 400)
+    assert len(answer.data) < 1000
 
 
 def test_an_option_given_in_two_places(client: FlaskClient, photo: bytes) -> None:

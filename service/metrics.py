@@ -134,7 +134,10 @@ class Metrics:
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, and its media type: Prometheus' own, or OpenMetrics on request."""
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is none
+            encode, media_type = choose_encoder("")
         return encode(self._scraped), media_type
 
     def measure(self, app: Flask) -> None:

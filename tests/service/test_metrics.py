@@ -154,6 +154,16 @@ def test_the_format_is_prometheus_own_unless_openmetrics_is_asked_for(client: Fl
     assert {family.name for family in families} >= {"attrai_requests", "attrai_photos"}
 
 
+@pytest.mark.parametrize("version", ["1.x", '"1.0.0"', "1..0", "x", "1" * 5000])
+@pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
+def test_a_version_that_is_none_is_no_fault_of_ours(
+    client: FlaskClient, kind: str, version: str
+) -> None:
+    answer = client.get("/metrics", headers={"Accept": f"{kind};version={version}"})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
 MODEL = ServedModel("mtcnn", "some-scorer", "0" * 64)
 Worker = Callable[[int], Metrics]
 

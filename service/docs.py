@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from service.pages import STATIC
 from service.responses import json_response
 
 TEMPLATES = Path(__file__).parent / "templates"
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "ratePhoto": (
@@ -131,7 +133,7 @@ def add_docs(app: Flask, document: Document) -> None:
             operations=operations,
             schemas=schemas,
             problems=problem_kinds(),
-            root=request.url_root,
+            root=_root(),
             style=style,
         )
         response = Response(page, mimetype="text/html")
@@ -139,6 +141,14 @@ def add_docs(app: Flask, document: Document) -> None:
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
+
+
+def _root() -> str:
+    """The server's address, as the client named it."""
+    host = request.headers.get("Host", "")
+    # Not url_root, which would have a name in Unicode, and fails where that cannot be.
+    known = host if _HOST.fullmatch(host) else "localhost"
+    return f"{request.scheme}://{known}{request.script_root}/"
 
 
 def _operations(document: Document) -> Iterator[Operation]:

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from service.application import create_app
 from service.docs import EXAMPLES
@@ -80,6 +81,26 @@ def test_what_a_request_says_of_the_host_is_text(quick: Flask) -> None:
     for host in ('a"><script>', "<b>", "a b", "a'b", "$(id)", "`id`"):
         answer = quick.test_client().get("/docs", headers={"Host": host})
         assert answer.status_code == 400 or f"http://{host}/" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("xn--bcher-kva.example:8000", "xn--bcher-kva.example:8000"),
+        ("xn--ls8h.example", "xn--ls8h.example"),  # a name that Python's IDNA does not know
+        ("my_host", "my_host"),
+        ("[::1]:4444", "[::1]:4444"),
+        ("xn--", "xn--"),
+        ("a b", "localhost"),
+        ("", "localhost"),
+    ],
+)
+def test_commands_go_to_the_host_that_was_asked(quick: Flask, host: str, named: str) -> None:
+    asked = {**EnvironBuilder("/docs").get_environ(), "HTTP_HOST": host}
+    # Not by the test client, which would read the host itself.
+    body, status, _ = run_wsgi_app(quick, asked)
+    assert status == "200 OK"
+    assert f"curl http://{named}/models<" in b"".join(body).decode()
 
 
 @pytest.fixture(scope="module")

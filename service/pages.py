@@ -102,6 +102,10 @@ def _send(asset: Asset, cache_control: str) -> Response:
     response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = cache_control
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.set_etag(f"{asset.digest}-gzip" if zipped else asset.digest)
-    response.make_conditional(request)
+    etag = f"{asset.digest}-gzip" if zipped else asset.digest
+    if request.if_match and not request.if_match.contains(etag):
+        abort(412)
+    response.set_etag(etag)
+    if request.if_none_match.contains_weak(etag):
+        response.status_code = 304
     return response

@@ -118,6 +118,21 @@ def test_what_a_browser_holds_is_not_sent_again(
     assert client.get(path, headers={**accept, "If-None-Match": '"other"'}).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_file_that_must_be_another_is_a_problem(client: FlaskClient, method: str) -> None:
+    etag = client.get("/").headers["ETag"]
+    for wanted in ('"other"', f"W/{etag}"):
+        answer = client.open("/", method=method, headers={"If-Match": wanted})
+        assert (answer.status_code, answer.mimetype) == (412, "application/problem+json")
+        assert "ETag" not in answer.headers
+        assert answer.headers["Cache-Control"] == "no-store"
+    for wanted in (etag, f'"other", {etag}', "*"):
+        answer = client.open("/", method=method, headers={"If-Match": wanted})
+        assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    both = {"If-Match": etag, "If-None-Match": etag}
+    assert client.open("/", method=method, headers=both).status_code == 304
+
+
 def test_a_file_comes_under_gzip_to_those_who_take_it(client: FlaskClient) -> None:
     path = f"/static/{version(client)}/page.css"
     plain = client.get(path)

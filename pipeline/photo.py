@@ -118,7 +118,12 @@ def _orientation(image: Image.Image) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            orientation = image.getexif().get(ORIENTATION_TAG, 1)
+            if image.format == "PNG" and "exif" not in image.info:
+                image.load()  # it may be behind the pixels
+            # Not getexif(), which goes by XMP and by text too: no browser would show it so.
+            exif = Image.Exif()
+            exif.load(image.info.get("exif", b""))
+            orientation = exif.get(ORIENTATION_TAG, 1)
     except Exception:  # damaged EXIF is no reason to refuse a photo that decodes
         return 1
     return orientation if orientation in range(1, 9) else 1

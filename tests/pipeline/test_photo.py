@@ -11,7 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from pipeline.photo import read_full, read_photo
 from pipeline.settings import PhotoSettings
@@ -170,6 +171,25 @@ def test_an_orientation_behind_the_pixels_of_a_png_counts(portrait: Image.Image)
     data = encode(portrait, "PNG").removesuffix(PNG_END)
     data += chunk(b"eXIf", exif(6).removeprefix(b"Exif\0\0")) + PNG_END
     np.testing.assert_array_equal(read_full(data, SETTINGS), np.rot90(np.asarray(portrait), -1))
+
+
+@pytest.mark.parametrize("kind", THREE)
+@pytest.mark.parametrize("tags", [{}, {ExifTags.Base.Make: "a maker"}], ids=["no", "some"])
+def test_an_orientation_outside_of_exif_counts_as_little_as_in_a_browser(
+    portrait: Image.Image, kind: str, tags: dict[int, str]
+) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
+    told: dict[str, Any] = {"xmp": xmp}
+    if kind == "PNG":
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+        info.add_text("Raw profile type exif", f"\nexif\n{len(exif(6))}\n{exif(6).hex()}\n")
+        told = {"pnginfo": info}
+    if tags:
+        told["exif"] = Image.Exif()
+        told["exif"].update(tags)
+    data = encode(portrait, kind, **told)
+    np.testing.assert_array_equal(read_full(data, SETTINGS), by_pillow(encode(portrait, kind)))
 
 
 @pytest.mark.parametrize("kind", THREE)

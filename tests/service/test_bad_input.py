@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -232,6 +234,36 @@ def test_what_was_wrong_is_not_sent_back_in_full(
     answer = client.post("/predict", **as_json(photo, **fields))
     problem(answer, 400)
     assert len(answer.data) < 1000
+
+
+def test_a_member_of_json_that_comes_twice_is_named(client: FlaskClient) -> None:
+    for name in ("image", "max_faces"):
+        body = f'{{"image": "AAAA", "max_faces": 1, "{name}": 2}}'
+        answer = client.post("/predict", data=body, content_type="application/json")
+        problem(answer, 400, name, "more than once")
+
+
+@pytest.mark.parametrize("kind", ["white space", "values", "objects"])
+def test_json_of_many_parts_takes_little_memory(client: FlaskClient, kind: str) -> None:
+    body = {
+        "white space": '{"image": "' + "@a " * 1_000_000 + '"}',
+        "values": '{"image": "AAAA", "a": [' + "[]," * 1_000_000 + "1]}",
+        "objects": '{"image": "AAAA", "a": [' + "{}," * 1_000_000 + "1]}",
+    }[kind].encode()
+    tracemalloc.start()
+    try:
+        answer = client.post("/predict", data=body, content_type="application/json")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    problem(answer, 400)
+    assert peak < 8 * len(body)
+
+
+def test_white_space_in_base64_is_skipped(client: FlaskClient, photo: bytes) -> None:
+    lines = base64.encodebytes(photo).decode().replace("\n", " \r\n\t")
+    answer = client.post("/predict", json={"image": lines})
+    assert answer.status_code == 200
 
 
 def test_an_option_given_in_two_places(client: FlaskClient, photo: bytes) -> None:

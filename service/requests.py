@@ -59,7 +59,7 @@ def read_upload(request: Request, settings: Settings) -> Upload:
         if "url" in values:
             raise BadOption("url goes with GET; a POST brings the photo itself")
         return Upload(data, parse_options(values, request.accept_mimetypes))
-    values = merge(request.args.items(multi=True))
+    values = merge(_query(request))
     url = values.pop("url", None)
     # Options first: a wrong one should not cost the photo's host a download.
     options = parse_options(values, request.accept_mimetypes)
@@ -73,7 +73,7 @@ def _read_body(request: Request, max_bytes: int) -> tuple[bytes, dict[str, Any]]
         raise BodyTooLarge(
             f"the body has {request.content_length} bytes; photos of up to {max_bytes} are accepted"
         )
-    query = list(request.args.items(multi=True))
+    query = _query(request)
     kind = request.mimetype
     if kind == "multipart/form-data":
         return _read_form(request, query)
@@ -85,6 +85,13 @@ def _read_body(request: Request, max_bytes: int) -> tuple[bytes, dict[str, Any]]
         f"a body of type {kind} carries no photo; send multipart/form-data with a field 'image',"
         " the photo itself as image/jpeg, image/png or image/webp, or JSON with its base64"
     )
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    try:
+        return list(request.args.items(multi=True))
+    except UnicodeDecodeError:
+        raise BadOption("the query is not UTF-8; write what is not ASCII as %XX") from None
 
 
 def _read_raw(request: Request) -> bytes:

@@ -211,6 +211,13 @@ def test_bad_options_are_named(client: FlaskClient, photo: bytes, query: str, wo
     problem(client.get(f"/predict?url=https://example.com/a.jpg&{query}"), 400, word)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_query_of_other_bytes_than_utf_8(client: FlaskClient, method: str) -> None:
+    for query in ("\xff", "model=\xff", "url=http://example.com/\xe9"):
+        raw = {"QUERY_STRING": query}
+        problem(client.open("/predict", method=method, environ_overrides=raw), 400, "UTF-8", "%XX")
+
+
 @pytest.mark.parametrize("value", [True, None, [1], {"a": 1}, 1.5, "x", -3])
 def test_bad_options_in_json(client: FlaskClient, photo: bytes, value: Any) -> None:
     for option in ("max_faces", "format"):

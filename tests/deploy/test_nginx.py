@@ -87,6 +87,7 @@ def test_nginxs_own_errors_are_problems(
     assert answer.status == status
     assert answer.problem["type"] == f"urn:attrai:problem:{kind}"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers.get_all("Cache-Control") == ["no-store"]
 
 
 def test_a_path_cannot_break_out_of_the_problem(client: Client) -> None:
@@ -114,7 +115,7 @@ def test_headers_that_protect_come_once(client: Client) -> None:
     names = ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy")
     for path in ("/", "/healthz", "/nowhere", "/.problem"):
         headers = client.ask(path).headers
-        for name in (*names, "Content-Security-Policy", "X-Request-ID"):
+        for name in (*names, "Content-Security-Policy", "X-Request-ID", "Cache-Control"):
             assert len(headers.get_all(name, [])) == 1, name
         assert headers["Server"] == "nginx"
         # The page brings its own policy; all else is allowed nothing.

@@ -59,6 +59,7 @@ class Job {
       answer = await predict(photo, this.#task);
     }
     if (photo.note) this.card.picture(photo.blob);
+    if (photo.askew) this.card.picture(await render(photo, "jpeg", this.#task), true);
     return this.card.done(answer.result, {
       source: photo,
       model: this.model,

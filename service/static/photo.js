@@ -16,6 +16,8 @@ const SIGNS = [
   [/^%PDF/, "PDF"],
 ];
 const TAKEN = new Set(["JPEG", "PNG", "WebP"]);
+const WEBP_FLAGS = 20; // where they are in an extended WebP
+const HAS_EXIF = 0x08;
 
 /** What cannot be sent, and why, in words for a person. */
 export class Unreadable extends Error {
@@ -25,11 +27,16 @@ export class Unreadable extends Error {
   }
 }
 
-/** The photo to send, as {blob, name, note}; the note says what was changed on the way. */
+/**
+ * The photo to send, as {blob, name, note, askew}; the note says what was changed on the way. Askew
+ * is what this browser may show otherwise than the server sees it, which turns it by its EXIF.
+ */
 export async function prepare(file) {
-  const kind = await kindOf(file);
+  const start = await startOf(file);
+  const kind = SIGNS.find(([sign]) => sign.test(start))?.[1];
   if (TAKEN.has(kind)) {
-    return file.size > ENOUGH ? smaller(file) : { blob: file, name: file.name, note: "" };
+    if (file.size > ENOUGH) return smaller(file);
+    return { blob: file, name: file.name, note: "", askew: kind === "WebP" && hasExif(start) };
   }
   const made = await copy(file, SIDE).catch(() => null);
   if (!made) throw refusal(kind);
@@ -46,15 +53,20 @@ export async function smaller(file) {
   return { ...made, note: `Too large to send as it is, so a copy of ${width} × ${height} pixels was sent.` };
 }
 
-async function kindOf(file) {
+/** Chromium turns a JPEG and a PNG, and never a WebP. */
+function hasExif(start) {
+  return /^.{12}VP8X/s.test(start) && (start.charCodeAt(WEBP_FLAGS) & HAS_EXIF) !== 0;
+}
+
+/** The first bytes, one a letter. */
+async function startOf(file) {
   let bytes;
   try {
-    bytes = new Uint8Array(await file.slice(0, 16).arrayBuffer());
+    bytes = new Uint8Array(await file.slice(0, 32).arrayBuffer());
   } catch {
     throw new Unreadable("This cannot be read", "It may be a folder, or a file that has moved. Add the photo itself.");
   }
-  const start = String.fromCharCode(...bytes);
-  return SIGNS.find(([sign]) => sign.test(start))?.[1];
+  return String.fromCharCode(...bytes);
 }
 
 /** Drawn anew by the browser, which turns it upright, and leaves out all but the picture. */

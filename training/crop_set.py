@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ class CropSet:
     def seen(self, rows: Sequence[int], size: int) -> Pixels:
         """The served crops of those rows at a scorer's size, uint8 (rows, size, size, 3)."""
         return np.stack([resized(self.served[row], size) for row in rows])
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of whose crops these are, in their order, and of how they were rated."""
+        rows = [{**asdict(example), "image": str(example.image)} for example in self.examples]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     @property
     def scores(self) -> npt.NDArray[np.float32]:

@@ -69,11 +69,14 @@ def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.d
     steps = math.ceil(len(training) / recipe.batch)
     run = Run(recipe, steps * len(recipe.epochs), init, device)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / "checkpoint.pt"
+    checkpoint, digest = out / "checkpoint.pt", crops.digest
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         if Recipe.from_json(saved["recipe"]) != recipe:
             raise SystemExit(f"{checkpoint} is of another recipe; choose another --out")
+        # One that does not say is of an earlier version.
+        if saved.get("crops", digest) != digest:
+            raise SystemExit(f"{checkpoint} is of other crops; choose another --out")
         run.restore(saved["run"])
         print(f"goes on after epoch {run.epoch}")
     bar = Bar(recipe, steps, run.epoch)
@@ -92,7 +95,8 @@ def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.d
             for source, its in figures.items():
                 bar.say(f"  {source}: {its}")
             partial = checkpoint.with_suffix(".part")
-            torch.save({"run": run.state(), "recipe": recipe.to_json()}, partial)
+            state = {"run": run.state(), "recipe": recipe.to_json(), "crops": digest}
+            torch.save(state, partial)
             partial.replace(checkpoint)
     bar.close()
     gain = spread_gain(run, crops, validation)

@@ -120,11 +120,11 @@ def init(scratch: Path) -> Callable[[str], Path]:
 def train(scratch: Path, crop_folder: Path, init: Callable[[str], Path], one_thread: None) -> Train:
     """Train by the command line in a folder of that name; gives the folder."""
 
-    def run(name: str, *options: str, base: str = "resnet18") -> Path:
+    def run(name: str, *options: str, base: str = "resnet18", crops: Path = crop_folder) -> Path:
         out = scratch / name
         small = ["--sizes", "32:2", "--batch", "8", "--validation", "0.25", "--ema", "0.5"]
         start = ["--base", base, "--init", str(init(base)), "--device", "cpu"]
-        call(training.train, crop_folder, "--out", out, *start, *small, *options)
+        call(training.train, crops, "--out", out, *start, *small, *options)
         return out
 
     return run

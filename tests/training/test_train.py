@@ -121,6 +121,20 @@ def test_a_folder_goes_on_with_its_own_recipe_alone(train: Train, tiny_run: Path
     assert {path: path.stat().st_mtime_ns for path in tiny_run.iterdir()} == before
 
 
+def test_a_folder_goes_on_with_its_own_crops_alone(
+    train: Train, tiny_run: Path, crop_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("served.npy", "wide.npy"):
+        (tmp_path / name).symlink_to(crop_folder / name)
+    index = json.loads((crop_folder / "index.json").read_text(encoding="utf-8"))
+    index["examples"][0]["score"] += 0.5
+    (tmp_path / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    before = {path: path.stat().st_mtime_ns for path in tiny_run.iterdir()}
+    with pytest.raises(SystemExit, match="other crops"):
+        train(tiny_run.name, crops=tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tiny_run.iterdir()} == before
+
+
 def test_what_is_kept_is_the_average_with_what_led_to_it(tiny_run: Path) -> None:
     weights = load_file(tiny_run / "weights.safetensors")
     state = torch.load(tiny_run / "checkpoint.pt")["run"]

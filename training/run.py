@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from training.recipe import Recipe
 
 TORCHVISION = "torchvision"
 """As --init: torchvision's ImageNet weights, where they can be downloaded."""
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class Progress(Protocol):
@@ -42,8 +43,7 @@ class Run:
         if unexpected or set(missing) != {"fc.weight", "fc.bias"}:
             raise SystemExit(f"{init} is not a {recipe.base}: {missing=} {unexpected=}")
         self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-        self.average = AveragedModel(self.net, multi_avg_fn=average, use_buffers=True)
+        self.average = AveragedModel(self.net, multi_avg_fn=averaging(recipe.ema), use_buffers=True)
         # After the average was copied from it, which is to run every block.
         make_depth_stochastic(self.net.backbone, recipe.stochastic_depth)
         self.optimizer = torch.optim.AdamW(
@@ -90,6 +90,22 @@ class Run:
             progress.step(side, float(np.mean(losses)))
         self.epoch += 1
         return float(np.mean(losses))
+
+
+def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """An exponential average that is not longer than a run: its decay rises to `decay`.
+
+    With 0.99 throughout, three quarters of what 28 steps leave would be the weights that the
+    first one made. Raises ValueError for a decay that is not from 0 to 1.
+    """
+    get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def update(average: Tensors, current: Tensors, count: Tensor | int) -> None:
+        done = int(count)
+        rising = min(decay, (1 + done) / (10 + done))
+        get_ema_multi_avg_fn(rising)(average, current, count)  # type: ignore[no-untyped-call]
+
+    return update
 
 
 def loss_of(net: RatingNet, logits: Tensor, rated: Tensor, recipe: Recipe) -> Tensor:

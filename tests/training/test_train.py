@@ -23,7 +23,7 @@ from training.crop_set import CropSet, batches
 from training.export import load_run
 from training.ratings import hold_out, parts
 from training.recipe import Recipe
-from training.run import Run, rate
+from training.run import Run, averaging, rate
 
 CPU = torch.device("cpu")
 METRICS = ("pc", "mae", "rmse")
@@ -202,6 +202,7 @@ def test_the_test_part_is_not_looked_at(
         (["--validation", "0.7"], "share of 0.7 leaves nothing"),
         (["--stochastic-depth", "0.9"], "stochastic depth of 0.9 is not from 0 to 0.8"),
         (["--init", "nowhere.safetensors"], r"nowhere\.safetensors"),
+        (["--ema", "1.5"], "decay value 1.5"),
     ],
 )
 def test_a_choice_that_cannot_be_is_named(
@@ -233,6 +234,19 @@ def test_a_run_may_be_as_short_as_a_step(steps: int, init: Callable[[str], Path]
         schedule.optimizer.step()
         schedule.step()
     assert 0 < schedule.get_last_lr()[0] < 1e-3
+
+
+def test_the_average_of_a_short_run_forgets_where_it_began() -> None:
+    average, update = [torch.zeros(1)], averaging(0.99)
+    for done in range(1, 28):
+        update(average, [torch.ones(1)], torch.tensor(done))
+    assert average[0].item() > 0.95
+
+
+def test_the_average_of_a_long_run_decays_as_it_was_told() -> None:
+    average = [torch.zeros(1)]
+    averaging(0.99)(average, [torch.ones(1)], torch.tensor(1000))
+    assert average[0].item() == pytest.approx(0.01)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(train: Train, scratch: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
@@ -21,6 +22,8 @@ from training.recipe import Recipe
 
 TORCHVISION = "torchvision"
 """As --init: torchvision's ImageNet weights, where they can be downloaded."""
+BACKBONE = "backbone."
+"""What the names in a scorer's master begin with."""
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -38,10 +41,7 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.net = RatingNet(recipe.base, SpreadLaw(recipe.label_spread))
-        weights = starting_weights(init, recipe.base)
-        missing, unexpected = self.net.backbone.load_state_dict(weights, strict=False)
-        if unexpected or set(missing) != {"fc.weight", "fc.bias"}:
-            raise SystemExit(f"{init} is not a {recipe.base}: {missing=} {unexpected=}")
+        start_from(self.net.backbone, starting_weights(init, recipe.base), init, recipe.base)
         self.net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel(self.net, multi_avg_fn=averaging(recipe.ema), use_buffers=True)
         # After the average was copied from it, which is to run every block.
@@ -139,10 +139,42 @@ def precision(device: torch.device) -> torch.autocast:
 
 
 def starting_weights(init: Path, base: str) -> dict[str, Tensor]:
-    """A network's weights in float32, without a head, from a file or from torchvision's hub."""
+    """A backbone's weights in float32, from a file or from torchvision's hub.
+
+    Without a head, unless they are a scorer's master. Raises SystemExit for a file that holds none.
+    """
     if str(init) == TORCHVISION:
         weights = dict(get_model_weights(base)["IMAGENET1K_V1"].get_state_dict(progress=True))
     else:
-        weights = load_file(init)
+        try:
+            weights = load_file(init)
+        except SafetensorError as error:
+            raise SystemExit(f"{init} holds no safetensors: {error}") from error
+    if any(name.startswith(BACKBONE) for name in weights):
+        return {name.removeprefix(BACKBONE): it.float() for name, it in weights.items()}
     # ImageNet's head is of no use here.
     return {k: v.float() for k, v in weights.items() if not k.startswith("fc.")}
+
+
+def start_from(net: torch.nn.Module, weights: dict[str, Tensor], init: Path, base: str) -> None:
+    """Load the weights; the head's may be missing. Raises SystemExit for another network's."""
+    shapes, given = (
+        {name: it.shape for name, it in its.items() if not name.endswith("num_batches_tracked")}
+        for its in (net.state_dict(), weights)
+    )
+    odd = sorted(
+        name
+        for name in shapes.keys() | given.keys()
+        if given.get(name) != shapes.get(name) and (name in given or not name.startswith("fc."))
+    )
+    if odd:
+        raise SystemExit(
+            f"{init} is not a {base}: of its tensors {len(odd)} do not fit, as {odd[0]}"
+        )
+    net.load_state_dict(weights, strict=False)
+
+
+def named(init: Path) -> str:
+    """What a card calls the weights: the file of all masters has one name."""
+    master = init.name == "master.safetensors"
+    return f"{init.resolve().parent.name}/{init.name}" if master else init.name

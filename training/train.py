@@ -28,7 +28,7 @@ from training.crop_set import CropSet, batches
 from training.metrics import metrics
 from training.ratings import hold_out, parts
 from training.recipe import Recipe, parse_sets, parse_sizes
-from training.run import TORCHVISION, Run, rate
+from training.run import TORCHVISION, Run, named, rate
 
 
 class Bar:
@@ -134,7 +134,7 @@ def spread_gain(run: Run, crops: CropSet, validation: list[int]) -> float:
 def keep(net: torch.nn.Module, out: Path, recipe: Recipe, init: Path, gain: float) -> None:
     """Write the weights, with what led to them."""
     weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
-    told = {"recipe": recipe.to_json(), "init": init.name, "spread_gain": json.dumps(gain)}
+    told = {"recipe": recipe.to_json(), "init": named(init), "spread_gain": json.dumps(gain)}
     save_file(weights, out / "weights.safetensors", told)
 
 
@@ -143,7 +143,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("crops", type=Path, help="what `dataset` wrote")
     parser.add_argument(
         "--init", type=Path, required=True,
-        help=f"the network's weights as safetensors, or {TORCHVISION}",
+        help=f"weights to start from, as safetensors: a backbone's, or a model's master; or"
+        f" {TORCHVISION}",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, curves, weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -17,7 +17,7 @@ from pipeline.network import HIGHEST, LEAST_SPREAD, LOWEST, RatingNet, SpreadLaw
 from pipeline.settings import ROOT
 from training.export import save_master
 from training.recipe import BASES, Recipe
-from training.run import Run, loss_of
+from training.run import Run, loss_of, named
 
 INIT = ROOT.parent / "shared" / "data" / "init" / "resnet34.safetensors"
 CPU = torch.device("cpu")
@@ -147,16 +147,24 @@ def test_takes_the_starting_weights() -> None:
     assert all(torch.equal(state[name], tensor.float()) for name, tensor in weights.items())
 
 
-@pytest.mark.parametrize("change", ["lacks a tensor", "has one too many"])
+@pytest.mark.parametrize("change", ["lacks a tensor", "has one too many", "of another shape"])
 def test_refuses_to_start_from_another_network(tmp_path: Path, change: str) -> None:
     weights = resnet34().state_dict()
     del weights["fc.weight"], weights["fc.bias"]
     if change == "lacks a tensor":
         del weights["layer4.2.conv2.weight"]
+    elif change == "of another shape":
+        weights["layer4.2.conv2.weight"] = torch.zeros(1)
     else:
         weights["layer5.0.conv1.weight"] = torch.zeros(1)
     save_file(weights, tmp_path / "init.safetensors")
     with pytest.raises(SystemExit, match=r"init\.safetensors is not a resnet34"):
+        Run(Recipe(), 10, tmp_path / "init.safetensors", CPU)
+
+
+def test_a_file_that_holds_no_weights_is_named(tmp_path: Path) -> None:
+    (tmp_path / "init.safetensors").write_text("no weights", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"init\.safetensors holds no safetensors"):
         Run(Recipe(), 10, tmp_path / "init.safetensors", CPU)
 
 
@@ -169,6 +177,19 @@ def test_starts_without_the_head_that_a_file_may_hold(
     run = Run(Recipe(base="resnet18"), 10, tmp_path / "init.safetensors", CPU)
     assert torch.equal(run.net.backbone.conv1.weight, weights["conv1.weight"])
     assert run.net.backbone.fc.weight.shape == (37, 512)
+
+
+def test_starts_with_the_head_of_a_scorers_master(tmp_path: Path, net: RatingNet) -> None:
+    save_master(net, tmp_path / "master.safetensors")
+    run = Run(Recipe(base="resnet18"), 10, tmp_path / "master.safetensors", CPU)
+    state = run.net.state_dict()
+    for name, tensor in load_file(tmp_path / "master.safetensors").items():
+        assert torch.equal(state[name], tensor.to(state[name].dtype))
+
+
+def test_the_card_names_a_master_with_its_model() -> None:
+    assert named(Path("models/mine-1/master.safetensors")) == "mine-1/master.safetensors"
+    assert named(Path("somewhere/resnet34.safetensors")) == "resnet34.safetensors"
 
 
 def test_a_float16_master_gives_the_same_scores_again(

@@ -4,8 +4,8 @@ python -m training COMMAND …, in the order of the work:
 
   dataset   check rated photos, cut their faces, write a balance report
   train     train a scorer on them
-  evaluate  measure scorers: by set and group, calibration, worst misses
   export    write a scorer as a model that serves
+  evaluate  measure scorers: by set and group, calibration, worst misses
   try       rate a folder of new photos with two models side by side
 """
 
@@ -18,8 +18,8 @@ import sys
 COMMANDS = {
     "dataset": "training.dataset",
     "train": "training.train",
-    "evaluate": "training.evaluate",
     "export": "training.export",
+    "evaluate": "training.evaluate",
     "try": "training.side_by_side",
 }
 

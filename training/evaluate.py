@@ -1,6 +1,6 @@
 """Measures scorers as they serve: each set, its groups, calibration, spread, the worst misses.
 
-    python -m training evaluate models/resnet34-1 --crops runs/both --out runs/evaluation
+    python -m training evaluate runs/models/mine-1 --crops runs/crops --out runs/evaluation
 
 Figures are those of the served graph on the crops that the service would cut, on the test part of
 each model's own protocol. A set that a model was not trained on is all test: that is cross-set.

@@ -24,7 +24,7 @@ class Recipe:
     base: str = choice("resnet34", "the network, one of torchvision's", BASES)
     sizes: tuple[tuple[int, int], ...] = choice(
         ((128, 6), (192, 8)),
-        "side of the crops in pixels and epochs, coarse to fine; the last one serves",
+        "SIDE:EPOCHS,…: sides of the crops in pixels, coarse to fine; the last one serves",
     )
     batch: int = choice(32, "crops a step")
     learning_rate: float = choice(4e-4, "the peak of a one-cycle schedule")
@@ -68,6 +68,13 @@ class Recipe:
     def to_json(self) -> str:
         """As one line of JSON."""
         return json.dumps(asdict(self))
+
+
+def as_text(value: Any) -> str:
+    """A choice as the command line takes it: `128:6,192:8`."""
+    if isinstance(value, tuple):
+        return ",".join(":".join(map(str, it)) if isinstance(it, tuple) else it for it in value)
+    return str(value)
 
 
 def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:

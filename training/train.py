@@ -27,7 +27,7 @@ from tqdm import tqdm
 from training.crop_set import CropSet, batches
 from training.metrics import metrics
 from training.ratings import hold_out, parts
-from training.recipe import Recipe, parse_sets, parse_sizes
+from training.recipe import Recipe, as_text, parse_sets, parse_sizes
 from training.run import TORCHVISION, Run, named, rate
 
 
@@ -150,13 +150,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="of the CPU; all its cores by default")
     for field in fields(Recipe):
+        default = as_text(field.default)
         kind: Any = {"sizes": parse_sizes, "sets": parse_sets}.get(field.name, type(field.default))
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=kind,
             default=field.default,
             choices=field.metadata["among"] or None,
-            help=f"{field.metadata['why']} ({field.default})",
+            help=field.metadata["why"] + (f" ({default})" if default else ""),
         )
 
 

@@ -12,7 +12,7 @@ import training.__main__
 from pipeline.settings import ROOT
 from training.__main__ import COMMANDS, main
 
-NAMES = ("dataset", "train", "evaluate", "export", "try")
+NAMES = ("dataset", "train", "export", "evaluate", "try")
 
 
 @pytest.mark.parametrize("given", [[], ["traim"], ["--out", "x"], ["", "train"]], ids=" ".join)

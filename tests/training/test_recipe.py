@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import training.train
-from training.recipe import Recipe, parse_sets, parse_sizes
+from training.recipe import Recipe, as_text, parse_sets, parse_sizes
 
 OTHER = Recipe(
     protocol="fold-3",
@@ -97,6 +97,17 @@ def test_sets_are_named_between_commas(text: str, sets: tuple[str, ...]) -> None
 
 def test_no_set_named_means_them_all() -> None:
     assert parse_sets("") == Recipe().sets == ()
+
+
+@pytest.mark.parametrize("name", ["sizes", "sets", "batch"])
+def test_the_help_writes_a_default_as_it_may_be_given(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--help")
+    default = as_text(getattr(Recipe(), name))
+    assert chosen(parsed(f"--{name}", default)) == Recipe()
+    assert not default or f"({default})" in capsys.readouterr().out
 
 
 def test_the_command_line_leaves_every_default() -> None:

@@ -47,6 +47,13 @@ class Recipe:
     )
     seed: int = choice(1, "of everything random")
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for choices that no run can be made of."""
+        if self.batch < 1:
+            raise ValueError(f"a batch of {self.batch} crops cannot be")
+        if min(min(pair) for pair in self.sizes) < 1:
+            raise ValueError(f"sizes of {as_text(self.sizes)}: a side or a count is under 1")
+
     @property
     def size(self) -> int:
         """The side of the crops that the network is trained for in the end, and serves."""

@@ -30,6 +30,9 @@ from training.ratings import hold_out, parts
 from training.recipe import Recipe, as_text, parse_sets, parse_sizes
 from training.run import TORCHVISION, Run, named, rate
 
+ENOUGH = 30
+"""Photos held out from which a spread is within about an eighth of what more would tell."""
+
 
 class Bar:
     """A progress bar over the whole run; a batch counts by its pixels, so that the time is true."""
@@ -101,7 +104,11 @@ def train(crops: CropSet, recipe: Recipe, init: Path, out: Path, device: torch.d
     bar.close()
     gain = spread_gain(run, crops, validation)
     keep(run.average.module, out, recipe, init, gain)
-    print(f"{out / 'weights.safetensors'} is written; its spread times {gain:.3f}")
+    print(f"{out / 'weights.safetensors'} is written")
+    if recipe.loss == "distribution":
+        print(f"its spread is multiplied by {gain:.3f}, as measured on {len(validation)} photos")
+        if 0 < len(validation) < ENOUGH:
+            print(f"fewer than {ENOUGH} tell little: a larger --validation holds out more of them")
 
 
 def validate(
@@ -138,6 +145,14 @@ def keep(net: torch.nn.Module, out: Path, recipe: Recipe, init: Path, gain: floa
     save_file(weights, out / "weights.safetensors", told)
 
 
+def device_of(name: str) -> torch.device:
+    """The device of that name. Raises ValueError for one that is not there."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # whichever way this torch was built
+        raise ValueError(f"no device {name!r} can be used: {error}".split("\n")[0]) from error
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line's options."""
     parser.add_argument("crops", type=Path, help="what `dataset` wrote")
@@ -165,9 +180,9 @@ def main(options: argparse.Namespace) -> None:
     """Train what the command line says."""
     if options.threads:
         torch.set_num_threads(options.threads)
-    recipe = replace(Recipe(), **{f.name: getattr(options, f.name) for f in fields(Recipe)})
     try:
+        recipe = replace(Recipe(), **{f.name: getattr(options, f.name) for f in fields(Recipe)})
         crops = CropSet.open(options.crops)
-        train(crops, recipe, options.init, options.out, torch.device(options.device))
+        train(crops, recipe, options.init, options.out, device_of(options.device))
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error

@@ -160,6 +160,18 @@ def test_the_gain_makes_the_spreads_fit_the_errors_on_what_was_held_out(
     assert net.spread.gain == json.loads(told["spread_gain"]) != 1
 
 
+@pytest.mark.parametrize(("enough", "warned"), [(12, False), (13, True)])
+def test_a_spread_that_few_photos_told_is_said_to_be(
+    train: Train, tiny_run: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, enough: int, warned: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("training.train.ENOUGH", enough)
+    train(tiny_run.name)  # which is done, and measured once more
+    printed = capsys.readouterr().out
+    assert "as measured on 12 photos" in printed
+    assert ("a larger --validation" in printed) == warned
+
+
 def test_the_mean_alone_teaches_no_spread(train: Train) -> None:
     run = train("expectation", "--loss", "expectation", "--sizes", "32:1")
     assert json.loads(told_by(run)["spread_gain"]) == 1
@@ -203,6 +215,10 @@ def test_the_test_part_is_not_looked_at(
         (["--stochastic-depth", "0.9"], "stochastic depth of 0.9 is not from 0 to 0.8"),
         (["--init", "nowhere.safetensors"], r"nowhere\.safetensors"),
         (["--ema", "1.5"], "decay value 1.5"),
+        (["--batch", "0"], "a batch of 0"),
+        (["--sizes", "64:1,0:1"], "sizes of 64:1,0:1: a side or a count"),
+        (["--sizes", "64:0"], "sizes of 64:0: a side or a count"),
+        (["--device", "gpu"], "no device 'gpu' can be used"),
     ],
 )
 def test_a_choice_that_cannot_be_is_named(

@@ -1,5 +1,5 @@
 // Every way in: drop, paste, pick, photograph, or an address. Each ends in add(sources), where a
-// source is {file} or {url}.
+// source is {file} or {url}; of what was pasted, `nameless` says that it is no file on a disk.
 
 const byId = (id) => document.getElementById(id);
 
@@ -64,9 +64,12 @@ function paste(add) {
     const sources = sourcesOf(event.clipboardData, typing ? "" : event.clipboardData.getData("text"));
     if (sources.length === 0) return;
     event.preventDefault();
-    add(sources);
+    add(sources.map((source) => ({ ...source, nameless: isNameless(source) })));
   });
 }
+
+/** Whether a pasted file is a picture that was copied as such: browsers call it image.png. */
+const isNameless = ({ file }) => Boolean(file) && /^(image\.\w+)?$/.test(file.name);
 
 /** The files of a DataTransfer; without any, the first address in `text`. */
 function sourcesOf(transfer, text) {

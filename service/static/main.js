@@ -14,12 +14,13 @@ const jobs = new Set();
 class Job {
   #stop = new AbortController();
 
-  constructor({ file, url }) {
+  constructor({ file, url, nameless = false }) {
     this.file = file;
     this.url = url;
+    this.fileName = nameless ? "" : file?.name;
     this.model = byId("model").value;
     this.finished = false;
-    const name = file ? file.name || "pasted photo" : nameOf(url);
+    const name = url ? nameOf(url) : this.fileName || "pasted photo";
     this.card = new Card(name, { remove: () => this.remove(true), again: () => this.start() });
     if (file) this.card.picture(file);
   }
@@ -63,7 +64,7 @@ class Job {
     return this.card.done(answer.result, {
       source: photo,
       model: this.model,
-      sameFile: photo.blob === this.file && Boolean(this.file.name),
+      sameFile: photo.blob === this.file && Boolean(this.fileName),
       render: (format) => render(photo, format, this.#task),
     });
   }

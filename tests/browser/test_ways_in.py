@@ -38,6 +38,16 @@ def test_a_photo_may_be_dropped_or_pasted(
     assert score_of(card(page, f"{kind}.jpg")) == one_face
 
 
+def test_a_pasted_picture_is_no_file_that_curl_could_send(page: Page, photo: bytes) -> None:
+    transfer(page, "paste", ("image.png", photo))
+    found = card(page, "pasted photo")
+    expect(found.get_by_role("button", name="Copy JSON")).to_be_visible()
+    expect(found.get_by_role("button", name="Copy curl")).to_be_hidden()
+    transfer(page, "drop", ("image.png", photo))
+    found = card(page, "image.png")
+    expect(found.get_by_role("button", name="Copy curl")).to_be_visible()
+
+
 def test_a_photo_behind_an_address_is_shown_with_its_box(
     page: Page, photo_host: PhotoHost, server: Server, one_face: float
 ) -> None:

@@ -15,7 +15,10 @@ export class Card {
     this.#part(".name").textContent = name;
     this.#part(".remove").setAttribute("aria-label", `Remove ${name}`);
     this.#part(".remove").addEventListener("click", on.remove);
-    this.#part(".again").addEventListener("click", on.again);
+    this.#part(".again").addEventListener("click", () => {
+      this.element.focus(); // for the button goes
+      on.again();
+    });
     this.#part("img").alt = name;
     this.element.classList.add("blind"); // until there is a picture
     this.say("waiting", "Waiting");

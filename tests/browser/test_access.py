@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.actions import card, pick
 from tests.browser.photos import crowd
+from tests.browser.server import Server
 from tests.browser.sights import Sights
 
 WIDE = {"width": 1280, "height": 900}
@@ -149,6 +150,19 @@ def test_all_can_be_done_by_keyboard(
     page.keyboard.press("Enter")
     expect(page.get_by_role("article")).to_have_count(0)
     assert focused(page) == "Choose photos"
+
+
+def test_who_tries_again_by_keyboard_stays_at_the_photo(
+    page: Page, photo: bytes, server: Server, sights: Sights
+) -> None:
+    sights.expect(500)
+    server.refuse("500 Internal Server Error")
+    pick(page, ("portrait.jpg", photo))
+    card(page, "portrait.jpg", "failed")
+    page.get_by_role("button", name="Try again").press("Enter")
+    card(page, "portrait.jpg")
+    page.keyboard.press("Tab")
+    assert focused(page) == "Remove portrait.jpg"
 
 
 class TestColours:

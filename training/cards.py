@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from training.ratings import Example
 
 
 def write_card(folder: Path, facts: dict[str, Any]) -> None:
@@ -20,3 +24,21 @@ def write_card(folder: Path, facts: dict[str, Any]) -> None:
     }
     card = {"name": folder.name, **facts, "files": files}
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def own_words(base: str, learnt: Sequence[Example]) -> dict[str, str]:
+    """What a card must say where nobody has said it better, for `GET /models` promises it.
+
+    `learnt` are the examples that the network of that base was trained on.
+    """
+    counts = Counter((its.source, its.lowest, its.highest) for its in learnt)
+    return {
+        "title": f"{base} that rates a face from 1 to 10",
+        "source": "trained with python -m training",
+        "licence": "not named",
+        "data": "; ".join(
+            f"{source}: {count:,} photos, rated from {lowest:g} to {highest:g}"
+            for (source, lowest, highest), count in sorted(counts.items())
+        ),
+        "not_for": "judging, selecting or ranking people; anything that matters to somebody",
+    }

@@ -30,7 +30,7 @@ from pipeline.crops import View
 from pipeline.models import onnx_session
 from pipeline.network import RatingNet, SpreadLaw
 from pipeline.types import Pixels
-from training.cards import write_card
+from training.cards import own_words, write_card
 from training.crop_set import CropSet
 from training.graphs import strip
 from training.quantize import FITTED, quantize
@@ -196,7 +196,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="what `train` wrote")
     parser.add_argument("--crops", type=Path, required=True, help="what `dataset` wrote")
     parser.add_argument("--out", type=Path, required=True, help="the model's folder")
-    parser.add_argument("--facts", type=Path, help="JSON with the card's words: title, licence, …")
+    parser.add_argument(
+        "--facts", type=Path, help="JSON with the card's words: title, licence, limits, …"
+    )
     parser.add_argument(
         "--spread-of", type=Path, metavar="RUN",
         help="a run of the same recipe whose held-out part measured the spread",
@@ -211,7 +213,8 @@ def main(options: argparse.Namespace) -> None:
         gain = load_run(options.spread_of)[0].spread.gain if options.spread_of else None
         net, recipe, told = load_run(options.run, gain)
         crops = CropSet.open(options.crops)
-    except OSError as error:
+        learnt, _ = parts(crops.examples, recipe.protocol, recipe.sets)
+    except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -230,6 +233,7 @@ def main(options: argparse.Namespace) -> None:
         {
             "kind": "scorer",
             "init": told["init"],
+            **own_words(recipe.base, [crops.examples[row] for row in learnt]),
             **facts,
             "served": "int8.onnx",
             "master": "master.safetensors",

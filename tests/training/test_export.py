@@ -27,6 +27,8 @@ from pipeline.reference import TorchScorer
 from pipeline.scorer import OnnxScorer
 from pipeline.settings import ROOT
 from pipeline.types import Box, Face, Pixels
+from service.openapi import describe_service
+from service.settings import Settings
 from tests.training.conftest import EXPORTING, STUDIO, call
 from training.crop_set import CropSet
 from training.export import ScoresAlone, check, load_run, save_fp32
@@ -99,6 +101,19 @@ def test_writes_the_four_forms_and_a_card_of_them(tiny_model: Path, tiny_run: Pa
     assert (card["recipe"]["protocol"], card["recipe"]["sets"]) == ("split", [])
     assert card["spread"] == {"label": 0.7, "gain": json.loads(told["spread_gain"])}
     assert card["spread"] == asdict(net.spread)
+
+
+def test_a_card_says_what_the_contract_promises_without_facts(
+    tiny_run: Path, crop_folder: Path, tmp_path: Path, without_forms: list[RatingNet]
+) -> None:
+    call(training.export, tiny_run, "--crops", crop_folder, "--out", tmp_path / "own-1")
+    card = Model.open(tmp_path / "own-1").card
+    schemas = describe_service(Settings(), ["own-1"])["components"]["schemas"]
+    assert set(schemas["Model"]["required"]) <= set(card)
+    assert card["title"] == "resnet18 that rates a face from 1 to 10"
+    assert card["data"] == (
+        "street: 16 photos, rated from 1 to 10; studio: 32 photos, rated from 1 to 5"
+    )
 
 
 def test_nothing_exported_names_a_path_of_this_machine(tiny_model: Path, scratch: Path) -> None:

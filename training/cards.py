@@ -42,3 +42,11 @@ def own_words(base: str, learnt: Sequence[Example]) -> dict[str, str]:
         ),
         "not_for": "judging, selecting or ranking people; anything that matters to somebody",
     }
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The words for a card. Raises OSError and ValueError for a file that holds none."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds no JSON object: {error}") from error

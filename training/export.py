@@ -30,7 +30,7 @@ from pipeline.crops import View
 from pipeline.models import onnx_session
 from pipeline.network import RatingNet, SpreadLaw
 from pipeline.types import Pixels
-from training.cards import own_words, write_card
+from training.cards import own_words, read_facts, write_card
 from training.crop_set import CropSet
 from training.graphs import strip
 from training.quantize import FITTED, quantize
@@ -214,6 +214,7 @@ def main(options: argparse.Namespace) -> None:
         net, recipe, told = load_run(options.run, gain)
         crops = CropSet.open(options.crops)
         learnt, _ = parts(crops.examples, recipe.protocol, recipe.sets)
+        facts = read_facts(options.facts) if options.facts else {}
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -226,7 +227,6 @@ def main(options: argparse.Namespace) -> None:
             else:
                 # One of an earlier export would be of other weights.
                 (out / file.name).unlink(missing_ok=True)
-    facts = json.loads(options.facts.read_text(encoding="utf-8")) if options.facts else {}
     law = {"spread": asdict(net.spread)} if recipe.loss == "distribution" else {}
     write_card(
         out,

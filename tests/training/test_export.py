@@ -116,6 +116,21 @@ def test_a_card_says_what_the_contract_promises_without_facts(
     )
 
 
+@pytest.mark.parametrize("text", [None, "{", "[1]", "3"])
+def test_words_that_cannot_be_read_stop_the_export_before_it_begins(
+    tiny_run: Path, crop_folder: Path, tmp_path: Path, without_forms: list[RatingNet],
+    text: str | None,
+) -> None:  # fmt: skip
+    facts = tmp_path / "facts.json"
+    if text is not None:
+        facts.write_text(text, encoding="utf-8")
+    where = ("--crops", crop_folder, "--out", tmp_path / "own-2", "--facts", facts)
+    with pytest.raises(SystemExit, match=r"facts\.json"):
+        call(training.export, tiny_run, *where)
+    assert not without_forms
+    assert not (tmp_path / "own-2").exists()
+
+
 def test_nothing_exported_names_a_path_of_this_machine(tiny_model: Path, scratch: Path) -> None:
     told = {
         path.name: words(path) for path in tiny_model.iterdir() if path.suffix != ".safetensors"

@@ -13,6 +13,7 @@ DEFAULT_ON=/etc/nginx/sites-enabled/default
 DEFAULT=/etc/nginx/sites-available/default
 SOCKET=/run/attrai/uwsgi.sock
 ACCOUNT=attrai
+GROUP=www-data # of the service, as its unit says: nginx's
 
 # The system's own programs, whatever the caller's shell prefers; files that everybody may read.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin

@@ -77,7 +77,7 @@ ask_release() {
 as_service() {
   local release=$1 config=$2
   shift 2
-  (cd "$release" && setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --init-groups \
+  (cd "$release" && setpriv --reuid="$ACCOUNT" --regid="$GROUP" --init-groups \
     env --ignore-environment PATH="$PATH" ATTRAI_CONFIG="$config" "$@")
 }
 

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2329 # step and trap call functions by their names
 set -euo pipefail
 
-SOURCE=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SOURCE=$(CDPATH='' cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=deploy/lib/common.sh
 . "$SOURCE/deploy/lib/common.sh"
 # shellcheck source=deploy/lib/checks.sh
@@ -110,6 +110,7 @@ create_account() {
 
 main() {
   read_options "$@"
+  cd / # Python would look for its modules where the caller is
   if [ "$DRY_RUN" = no ] && [ "$EUID" = 0 ]; then
     lock
     if [ -d "$UNDO" ]; then # of a run that was killed

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2329 # step and trap call functions by their names
 set -euo pipefail
 
-SOURCE=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SOURCE=$(CDPATH='' cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=deploy/lib/common.sh
 . "$SOURCE/deploy/lib/common.sh"
 

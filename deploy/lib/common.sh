@@ -15,10 +15,11 @@ SOCKET=/run/attrai/uwsgi.sock
 ACCOUNT=attrai
 GROUP=www-data # of the service, as its unit says: nginx's
 
-# The system's own programs, whatever the caller's shell prefers; files that everybody may read.
+# The system's own programs, whatever the caller's shell prefers; files that everybody may read;
+# and Python as it is by itself.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 022
-unset PYTHONPATH PYTHONHOME CDPATH
+unset CDPATH "${!PYTHON@}"
 
 say() { printf '%s\n' "$*"; }
 

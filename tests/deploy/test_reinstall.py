@@ -23,3 +23,12 @@ def test_what_only_the_service_may_read_is_read_as_the_service(lab: Lab) -> None
         lab.settings.write_text(shipped)
         lab.run("rm", "/etc/attrai/keys")
     assert said.endswith("serves on port 80\n")
+
+
+def test_where_and_how_the_caller_stands_is_nothing_to_it(lab: Lab) -> None:
+    module = lab.machine.root / "root/ensurepip.py"
+    module.write_text("print('a module of the folder where the caller is')\n")
+    said = lab.run("sh", "-c", "cd /root; CDPATH=. checkout/deploy/install.sh --dry-run")
+    module.unlink()
+    assert said.startswith("would be ")
+    assert "a module" not in said

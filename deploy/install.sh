@@ -114,8 +114,8 @@ main() {
   if [ "$DRY_RUN" = no ] && [ "$EUID" = 0 ]; then
     lock
     if [ -d "$UNDO" ]; then # of a run that was killed
-      TOLD_SERVICE=$START
-      take_back
+      ! systemd_runs || TOLD_SERVICE=$START
+      take_back || warn "not all of it could be taken back"
     fi
   fi
   complete_options

@@ -47,7 +47,7 @@ take_back() {
     quietly systemctl daemon-reload
     systemctl reset-failed attrai 2>/dev/null || true
     if [ -z "$before" ]; then
-      quietly systemctl stop attrai
+      systemctl stop attrai 2>/dev/null # after a power cut systemd does not know it any more
     else
       tell_service "$changed" && serves "$before" ||
         warn "the old release does not answer either: see journalctl -u attrai"

@@ -232,3 +232,10 @@ def test_uninstalling_leaves_the_settings_and_nothing_else(lab: Lab, before: set
     assert lab.uninstall() == said.splitlines(keepends=True)[-1]
     lab.uninstall("--purge")
     assert not lab.settings.parent.exists()
+
+
+def test_a_first_run_that_was_killed_is_taken_back_by_the_next(lab: Lab) -> None:
+    lab.run("mkdir", "--parents", "/opt/attrai/undo")  # it had found nothing, and placed nothing
+    said = lab.install("--rollback", status=1)
+    assert "taken back: nothing is installed, as before" in said
+    assert "there is no release older" in said

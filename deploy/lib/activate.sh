@@ -45,7 +45,6 @@ take_back() {
   before=$(current_release)
   if [ "$TOLD_SERVICE" = yes ]; then
     quietly systemctl daemon-reload
-    systemctl reset-failed attrai 2>/dev/null || true
     if [ -z "$before" ]; then
       systemctl stop attrai 2>/dev/null # after a power cut systemd does not know it any more
     else
@@ -139,6 +138,7 @@ place_files() {
 # tell_service UNIT_CHANGED: a reload loses no request; a changed unit asks for a restart.
 tell_service() {
   TOLD_SERVICE=yes
+  systemctl reset-failed attrai 2>/dev/null || true # or it may not start again so soon
   if ! systemctl --quiet is-active attrai; then
     quietly systemctl start attrai
   elif [ "$1" = yes ]; then
@@ -149,29 +149,40 @@ tell_service() {
   fi
 }
 
+# runs RELEASE: the service's master is of this release.
+runs() {
+  [ "/proc/$(systemctl show --property=MainPID --value attrai)/cwd" -ef "$1" ]
+}
+
 # serves RELEASE: its own master has taken over, and answers with a real prediction.
 serves() {
-  local pid
   for _ in {1..150}; do
-    pid=$(systemctl show --property=MainPID --value attrai)
-    [ "$(readlink "/proc/$pid/cwd")" != "$1" ] || break
+    ! runs "$1" || break
     ! systemctl --quiet is-failed attrai || break
     sleep 0.2
   done
-  [ "$(readlink "/proc/$pid/cwd")" = "$1" ] &&
+  runs "$1" &&
     quietly as_service "$1" "$CONFIG" \
       venv/bin/python -m service.check --socket "$SOCKET" --timeout 60
 }
 
-# What a visitor gets; an edited site may ask for more than plain HTTP on this port.
+site_is_edited() { there "$SITE" && ! cmp --quiet "$SITE" "$RECORD/site"; }
+
+site_changed() {
+  ! cmp --quiet "$SITE" "$UNDO$SITE" || ! there "$UNDO$SITE_ON" ||
+    { there "$UNDO$DEFAULT_ON" && ! there "$DEFAULT_ON"; }
+}
+
+# nginx_passes_on TRIES: what a visitor gets; an edited site may ask for more than plain HTTP on
+# this port.
 nginx_passes_on() {
-  cmp --quiet "$SITE" "$RECORD/site" || return 0
-  quietly "$CURRENT/venv/bin/python" - "$PORT" "$SERVER_NAME" <<'P'
+  ! site_is_edited || return 0
+  quietly "$CURRENT/venv/bin/python" - "$PORT" "$SERVER_NAME" "$1" <<'P'
 import sys, time, urllib.request
-port, name = sys.argv[1:]
+port, name, tries = sys.argv[1:]
 host = {"Host": "localhost" if name == "_" else name.replace("*", "any")}
 question = urllib.request.Request(f"http://127.0.0.1:{port}/readyz", headers=host)
-for again in range(40):
+for again in range(int(tries)):
     try:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(question, timeout=10)
         sys.exit()
@@ -192,7 +203,7 @@ activate() {
   [ "$DRY_RUN" = yes ] || remember
   step "placing settings, nginx site and unit; linking $name" place_files "$release"
   if [ "$START" = yes ]; then
-    step "starting $name" take_over "$release" "$before"
+    step "starting $name" take_over "$release"
   fi
   if [ "$DRY_RUN" = no ]; then
     if [ "$release" != "$before" ] && [ "$ROLLBACK" = no ]; then touch "$release/$STAMP"; fi
@@ -200,18 +211,21 @@ activate() {
   fi
 }
 
+# What runs is asked, and not only what has just been placed: a run with --no-start may have placed
+# it, or somebody else have taken it away.
 take_over() {
-  local release=$1 before=$2 unit=no
-  if ! cmp --quiet "$UNIT" "$UNDO$UNIT"; then
+  local release=$1 unit=no
+  if ! cmp --quiet "$UNIT" "$UNDO$UNIT" ||
+    [ "$(systemctl show --property=NeedDaemonReload --value attrai)" = yes ]; then
     unit=yes
     quietly systemctl daemon-reload
   fi
-  if [ "$unit" = yes ] || [ "$release" != "$before" ] || ! systemctl --quiet is-active attrai; then
+  if [ "$unit" = yes ] || ! runs "$release" || ! systemctl --quiet is-active attrai; then
     tell_service "$unit" || die "the service does not start or reload: see journalctl -u attrai"
   fi
   serves "$release" || die "the service does not answer: see journalctl -u attrai"
-  if ! cmp --quiet "$SITE" "$UNDO$SITE" || ! systemctl --quiet is-active nginx; then
+  if site_changed || ! systemctl --quiet is-active nginx || ! nginx_passes_on 1 2>/dev/null; then
     quietly systemctl reload-or-restart nginx || die "nginx does not start: see journalctl -u nginx"
   fi
-  nginx_passes_on || die "nginx does not pass requests on"
+  nginx_passes_on 40 || die "nginx does not pass requests on"
 }

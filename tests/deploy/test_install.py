@@ -213,6 +213,15 @@ def test_an_upgrade_keeps_the_settings_and_loses_no_request(lab: Lab) -> None:
     assert "attrai.ini.new" in said
 
 
+def test_what_a_run_without_a_start_has_placed_is_taken_over_by_the_next(lab: Lab) -> None:
+    new = lab.release()
+    lab.install("--rollback", "--no-start")
+    lab.run("/opt/attrai/current/deploy/install.sh")
+    assert lab.release() != new
+    lab.install()
+    assert lab.release() == new
+
+
 def test_a_rollback_serves_the_release_before(lab: Lab) -> None:
     new = lab.release()
     lab.install("--rollback")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.deploy.lab import Lab
 from tests.deploy.machine import Machine
+from tests.deploy.provision import until
 
 
 @pytest.fixture
@@ -32,3 +33,28 @@ def test_where_and_how_the_caller_stands_is_nothing_to_it(lab: Lab) -> None:
     module.unlink()
     assert said.startswith("would be ")
     assert "a module" not in said
+
+
+def test_a_site_that_was_switched_off_is_switched_on_again(lab: Lab) -> None:
+    site = lab.machine.root / "etc/nginx/sites-available/attrai"
+    shipped = site.read_text()
+    site.write_text(shipped + "# edited\n")
+    (lab.machine.root / "etc/nginx/sites-enabled/attrai").unlink()
+    lab.run("systemctl", "reload", "nginx")
+    until(lambda: not lab.serves())
+    try:
+        lab.install()
+        until(lab.serves)
+    finally:
+        site.write_text(shipped)
+
+
+def test_a_service_that_systemd_gave_up_is_started_again(lab: Lab) -> None:
+    program = lab.machine.root / f"opt/attrai/releases/{lab.release()}/venv/bin/uwsgi"
+    program.rename(program.with_suffix(".away"))
+    lab.run("systemctl", "kill", "--signal", "KILL", "--kill-whom", "main", "attrai")
+    failed = ("systemctl", "is-failed", "--quiet", "attrai")
+    until(lambda: lab.machine.run(*failed, check=False).returncode == 0)
+    program.with_suffix(".away").rename(program)
+    lab.install()
+    assert lab.serves()

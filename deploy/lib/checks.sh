@@ -29,6 +29,7 @@ check_architecture() {
 }
 
 check_packages() {
+  [ "$ROLLBACK" = no ] || return 0 # installs none
   command -v systemctl >/dev/null || PACKAGES+=(systemd)
   command -v python3 >/dev/null || PACKAGES+=(python3)
   python3 -c 'import ensurepip, venv' 2>/dev/null || PACKAGES+=(python3-venv)
@@ -58,6 +59,7 @@ check_systemd() {
 
 check_disk() {
   local folder=$PREFIX free
+  [ "$ROLLBACK" = no ] || return 0 # needs none, and may have to be where all of it is used up
   until [ -d "$folder" ]; do folder=$(dirname "$folder"); done
   free=$(df --output=avail --block-size=1M "$folder" | tail -n 1)
   [ "$free" -ge "$NEEDED_MB" ] ||
@@ -78,9 +80,13 @@ check_ports() {
     [ "$port" = "$INNER_PORT" ] || advice+=", or choose another port with --port"
     for inode in $(listeners "$port"); do
       owner=$(find /proc/[0-9]*/fd -lname "socket:\[$inode\]" -print -quit 2>/dev/null || true)
-      owner=$(cat "${owner%/fd/*}/comm" 2>/dev/null || echo "a program that only root can see")
+      owner=$(cat "${owner%/fd/*}/comm" 2>/dev/null || true)
       if [ "$owner" = nginx ]; then continue; fi
-      problem "port $port is taken by $owner: $advice"
+      if [ -z "$owner" ] && [ "$EUID" != 0 ]; then # in a dry run
+        say "port $port is taken; only root can see whether by nginx"
+        break
+      fi
+      problem "port $port is taken by ${owner:-another program}: $advice"
       break
     done
   done

@@ -18,7 +18,9 @@ fingerprint() {
 name_release() {
   local version python print base n=1
   version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$SOURCE/pyproject.toml")
-  python=$(python3 -c 'import sys; print("py%d.%d" % sys.version_info[:2])')
+  python=py3 # in a dry run, before Debian's package is there
+  ! command -v python3 >/dev/null ||
+    python=$(python3 -c 'import sys; print("py%d.%d" % sys.version_info[:2])')
   print=$(fingerprint "$SOURCE")
   base=$PREFIX/releases/$version-$python-$print
   RELEASE=$base
@@ -83,8 +85,8 @@ as_service() {
 
 # By the time they were installed, the newest first.
 releases() {
-  find "$PREFIX/releases" -mindepth 2 -maxdepth 2 -name "$STAMP" -printf '%T@ %h\n' 2>/dev/null |
-    sort --reverse --numeric-sort | cut -d ' ' -f 2-
+  { find "$PREFIX/releases" -mindepth 2 -maxdepth 2 -name "$STAMP" -printf '%T@ %h\n' || true; } \
+    2>/dev/null | sort --reverse --numeric-sort | cut -d ' ' -f 2-
 }
 
 # The one that was installed before the current one.

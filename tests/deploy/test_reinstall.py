@@ -8,6 +8,17 @@ from tests.deploy.lab import Lab
 from tests.deploy.machine import Machine
 from tests.deploy.provision import until
 
+INSTALLED = "/opt/attrai/current/deploy/install.sh"
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+SMALL_DISK = (
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    'mount -t tmpfs -o size=900m t /opt; exec "$@"',
+    "sh",
+)
+
 
 @pytest.fixture
 def lab(machine: Machine, face: bytes) -> Lab:
@@ -33,6 +44,27 @@ def test_where_and_how_the_caller_stands_is_nothing_to_it(lab: Lab) -> None:
     module.unlink()
     assert said.startswith("would be ")
     assert "a module" not in said
+
+
+def test_a_dry_run_beside_a_running_server_needs_no_root(lab: Lab) -> None:
+    said = lab.run(*NOBODY, INSTALLED, "--dry-run")
+    assert "port 80 is taken; only root can see whether by nginx" in said
+    assert said.endswith("nothing was changed\n")
+
+
+def test_a_dry_run_needs_no_python(lab: Lab) -> None:
+    python = lab.machine.root / "usr/bin/python3"
+    python.rename(python.with_suffix(".away"))
+    try:
+        said = lab.install("--dry-run")
+    finally:
+        python.with_suffix(".away").rename(python)
+    assert said.startswith("would be installing the Debian packages python3 python3-venv")
+
+
+def test_a_rollback_needs_no_room(lab: Lab) -> None:
+    assert "MB free, 1000 are needed" in lab.install(within=SMALL_DISK, status=1)
+    assert "no release older" in lab.install("--rollback", within=SMALL_DISK, status=1)
 
 
 def test_a_site_that_was_switched_off_is_switched_on_again(lab: Lab) -> None:

@@ -56,7 +56,7 @@ remove_site() {
 }
 
 remove_account() {
-  ! getent passwd "$ACCOUNT" >/dev/null || userdel "$ACCOUNT"
+  userdel "$ACCOUNT"
   ! getent group "$ACCOUNT" >/dev/null || groupdel "$ACCOUNT"
 }
 
@@ -68,8 +68,10 @@ main() {
   if there "$WANTED" || there "$UNIT"; then step "stopping and removing the service" stop_service; fi
   if there "$SITE_ON" || there "$RECORD/site"; then step "removing the nginx site" remove_site; fi
   if there "$PREFIX"; then step "removing $PREFIX" rm -rf "$PREFIX"; fi
-  if getent passwd "$ACCOUNT" >/dev/null || getent group "$ACCOUNT" >/dev/null; then
+  if account_is_ours; then
     step "removing the system user $ACCOUNT" remove_account
+  elif getent passwd "$ACCOUNT" >/dev/null; then
+    say "the user $ACCOUNT was there before, and stays"
   fi
   for file in "${CONFIG%/*}" "$OVERRIDES" "$SITE"; do
     if ! there "$file"; then continue; fi

@@ -61,6 +61,10 @@ systemd_runs() { [ -d /run/systemd/system ]; }
 # The release that is linked, or nothing.
 current_release() { readlink --canonicalize-existing "$CURRENT" || true; }
 
+# account_is_ours: as install.sh creates it. One of this name that was there before is somebody's.
+IDENTITY=AttrAI:/nonexistent:/usr/sbin/nologin
+account_is_ours() { [ "$(getent passwd "$ACCOUNT" | cut -d : -f 5-)" = "$IDENTITY" ]; }
+
 there() { [ -e "$1" ] || [ -L "$1" ]; }
 
 # recorded NAME: an option of the last run, or nothing.

@@ -90,3 +90,13 @@ def test_a_service_that_systemd_gave_up_is_started_again(lab: Lab) -> None:
     program.with_suffix(".away").rename(program)
     lab.install()
     assert lab.serves()
+
+
+def test_uninstalling_leaves_a_user_who_was_there_before(lab: Lab) -> None:
+    removing = "removing the system user attrai"
+    assert removing in lab.uninstall("--dry-run")
+    lab.run("usermod", "--shell", "/bin/bash", "attrai")
+    said = lab.uninstall("--dry-run")
+    lab.run("usermod", "--shell", "/usr/sbin/nologin", "attrai")
+    assert "the user attrai was there before, and stays" in said
+    assert removing not in said

@@ -35,7 +35,7 @@ edited in /etc is kept.
   --server-name NAME   the host name that nginx answers to (any)
   --wheels DIR         take the Python packages from DIR, without a network
   --no-start           install and enable, start nothing: for an image build or a chroot
-  --rollback           go back to the release that was installed before the current one
+  --rollback           go back to the release that served before the current one
   --dry-run            check and say what would be done, change nothing
   --help               this text
 

@@ -206,7 +206,11 @@ activate() {
     step "starting $name" take_over "$release"
   fi
   if [ "$DRY_RUN" = no ]; then
-    if [ "$release" != "$before" ] && [ "$ROLLBACK" = no ]; then touch "$release/$STAMP"; fi
+    if [ "$release" != "$before" ] && [ "$ROLLBACK" = no ]; then
+      # What served until now comes next, and not what somebody has rolled back from.
+      [ -z "$before" ] || touch --date="1 second ago" "$before/$STAMP"
+      touch "$release/$STAMP"
+    fi
     forget
   fi
 }

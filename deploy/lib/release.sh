@@ -83,13 +83,13 @@ as_service() {
     env --ignore-environment PATH="$PATH" ATTRAI_CONFIG="$config" "$@")
 }
 
-# By the time they were installed, the newest first.
+# By the time they were installed or gave way to one that was, the newest first.
 releases() {
   { find "$PREFIX/releases" -mindepth 2 -maxdepth 2 -name "$STAMP" -printf '%T@ %h\n' || true; } \
     2>/dev/null | sort --reverse --numeric-sort | cut -d ' ' -f 2-
 }
 
-# The one that was installed before the current one.
+# The one that served before the current one.
 previous_release() {
   releases | sed "0,\\|^$(current_release)\$|d" | head -n 1
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from tests.deploy.lab import Lab
@@ -65,6 +67,19 @@ def test_a_dry_run_needs_no_python(lab: Lab) -> None:
 def test_a_rollback_needs_no_room(lab: Lab) -> None:
     assert "MB free, 1000 are needed" in lab.install(within=SMALL_DISK, status=1)
     assert "no release older" in lab.install("--rollback", within=SMALL_DISK, status=1)
+
+
+def test_a_port_that_another_program_has_is_refused(lab: Lab) -> None:
+    listen = "import socket; s = socket.create_server(('', 8081)); print(flush=True); input()"
+    command = lab.machine.command("/usr/bin/python3", "-c", listen)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        said = lab.install("--port", "8081", status=1)
+        other.communicate(b"\n")
+    assert "port 8081 is taken by python3" in said
+    assert lab.serves()
 
 
 def test_a_site_that_was_switched_off_is_switched_on_again(lab: Lab) -> None:

@@ -18,13 +18,14 @@
 #   3  this machine could not keep the pace: more than 1 % started over 50 ms late
 # and with either form 2 for arguments that make no sense.
 set -euo pipefail
+export LC_ALL=C # curl's decimal point is sort's too, whatever the caller's language
 
 case ${1-} in -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit ;; esac
 fail() { echo "load_test.sh: $*" >&2; exit 2; }
 
 rate='' seconds=''
 while [[ ${1-} == --* ]]; do
-  [[ ${2-} =~ ^[0-9]{1,5}(\.[0-9]{1,3})?$ && $2 != 0 ]] || fail "$1 takes a number, not '${2-}'"
+  [[ ${2-} =~ ^[0-9]{1,5}(\.[0-9]{1,3})?$ && $2 =~ [1-9] ]] || fail "$1 takes a number, not '${2-}'"
   case $1 in
     --rate) rate=$2 ;;
     --seconds) seconds=$2 ;;

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -76,8 +78,14 @@ def serve(behaviour: Behaviour) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/predict"
 
 
-def load(*arguments: str | Path) -> tuple[int, str]:
-    done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=120)
+def load(*arguments: str | Path, **environment: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [SCRIPT, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -164,6 +172,7 @@ def test_a_load_that_this_machine_could_not_keep_up_is_told(
         ["--rate", "5"],
         ["--seconds", "5"],
         ["--rate", "0", "--seconds", "5"],
+        ["--rate", "0.0", "--seconds", "5"],
         ["--rate", "fast", "--seconds", "5"],
         ["--rate"],
         ["--pace", "5"],
@@ -178,6 +187,19 @@ def test_arguments_that_make_no_sense(arguments: list[str]) -> None:
     status, said = load(*arguments)
     assert status == 2
     assert said.startswith("load_test.sh: ")
+
+
+def test_times_are_read_right_where_a_comma_is_the_decimal_point(tmp_path: Path) -> None:
+    if not shutil.which("localedef"):
+        pytest.skip("no localedef to make a locale with")
+    made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(tmp_path / "de_DE.UTF-8")]
+    if subprocess.run(made, capture_output=True).returncode > 1:  # 1 is for warnings
+        pytest.skip("no locales to make one of")
+    with serve(Behaviour(pause=0.1)) as url:
+        status, said = load("3", "1", url, LOCPATH=str(tmp_path), LC_ALL="de_DE.UTF-8")
+    assert status == 0
+    (median,) = re.findall(r"^p50 (\d+) ms", said, re.M)
+    assert int(median) >= 100
 
 
 def test_help_says_what_the_exit_status_means() -> None:

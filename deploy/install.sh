@@ -20,7 +20,9 @@ WHEELS=
 PORT=
 SERVER_NAME=
 BUILDING= # a release that does not serve yet
-POLICY=   # a file that keeps Debian's packages from starting anything
+POLICY=   # a file that keeps Debian's packages from starting anything, if it is ours
+POLICY_FILE=/usr/sbin/policy-rc.d
+POLICY_MARK="# of AttrAI's install.sh, for as long as it runs"
 
 usage() {
   cat <<'E'
@@ -90,9 +92,9 @@ finish() {
 install_packages() {
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes)
   # nginx would start with Debian's default site, on a port that may be another's.
-  if ! there /usr/sbin/policy-rc.d; then
-    POLICY=/usr/sbin/policy-rc.d
-    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+  if ! there "$POLICY_FILE"; then
+    POLICY=$POLICY_FILE
+    printf '#!/bin/sh\n%s\nexit 101\n' "$POLICY_MARK" >"$POLICY"
     chmod 755 "$POLICY"
   fi
   quietly "${apt[@]}" update 9>&- || die "apt-get update failed"
@@ -113,7 +115,9 @@ main() {
   cd / # Python would look for its modules where the caller is
   if [ "$DRY_RUN" = no ] && [ "$EUID" = 0 ]; then
     lock
-    if [ -d "$UNDO" ]; then # of a run that was killed
+    # Of a run that was killed:
+    ! grep --quiet "^$POLICY_MARK\$" "$POLICY_FILE" 2>/dev/null || rm "$POLICY_FILE"
+    if [ -d "$UNDO" ]; then
       ! systemd_runs || TOLD_SERVICE=$START
       take_back || warn "not all of it could be taken back"
     fi

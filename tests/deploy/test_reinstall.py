@@ -21,6 +21,14 @@ SMALL_DISK = (
     "sh",
 )
 
+# A package is missing, and who is to install it kills the installer.
+KILLED = (
+    "setsid", "--wait", "unshare", "--mount", "sh", "-c",
+    "printf '#!/bin/sh\nkill -KILL 0\n' >/run/apt-get; chmod 755 /run/apt-get;"
+    "mount --bind /run/apt-get /usr/bin/apt-get; echo raise ImportError >/run/none;"
+    'mount --bind /run/none /usr/lib/python3.*/ensurepip/__init__.py; exec "$@"', "sh",
+)  # fmt: skip
+
 
 @pytest.fixture
 def lab(machine: Machine, face: bytes) -> Lab:
@@ -67,6 +75,15 @@ def test_a_dry_run_needs_no_python(lab: Lab) -> None:
 def test_a_rollback_needs_no_room(lab: Lab) -> None:
     assert "MB free, 1000 are needed" in lab.install(within=SMALL_DISK, status=1)
     assert "no release older" in lab.install("--rollback", within=SMALL_DISK, status=1)
+
+
+def test_what_a_run_that_was_killed_left_to_debian_is_removed(lab: Lab) -> None:
+    policy = lab.machine.file("/usr/sbin/policy-rc.d")
+    lab.run("rm", "--force", "/usr/sbin/policy-rc.d")
+    lab.machine.run(*KILLED, INSTALLED, check=False)
+    assert policy.exists()
+    lab.install()
+    assert not policy.exists()
 
 
 def test_a_port_that_another_program_has_is_refused(lab: Lab) -> None:

@@ -1,7 +1,7 @@
 # What install.sh and uninstall.sh share: where things are, and how they speak.
 # shellcheck shell=bash disable=SC2034
 
-PREFIX=/opt/attrai
+PREFIX=$(readlink --canonicalize /opt/attrai) # it, or /opt, may be a link to a larger disk
 CURRENT=$PREFIX/current
 RECORD=$PREFIX/record          # what was last placed outside, to tell an administrator's edits
 CONFIG=/etc/attrai/attrai.ini

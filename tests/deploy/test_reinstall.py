@@ -99,6 +99,19 @@ def test_a_port_that_another_program_has_is_refused(lab: Lab) -> None:
     assert lab.serves()
 
 
+def test_its_folder_may_be_a_link_to_a_larger_disk(lab: Lab) -> None:
+    lab.run("mv", "/opt/attrai", "/srv/attrai")
+    lab.run("ln", "--symbolic", "/srv/attrai", "/opt/attrai")
+    try:
+        assert lab.install().endswith("serves on port 80\n")
+        assert "removing /srv/attrai" in lab.uninstall("--dry-run")
+    finally:
+        lab.run("rm", "/opt/attrai")
+        lab.run("mv", "/srv/attrai", "/opt/attrai")
+        lab.install()
+    assert lab.serves()
+
+
 def test_a_site_that_was_switched_off_is_switched_on_again(lab: Lab) -> None:
     site = lab.machine.root / "etc/nginx/sites-available/attrai"
     shipped = site.read_text()

@@ -11,11 +11,13 @@ import pytest
 from pipeline.settings import ROOT
 from service.requests import max_body
 from service.settings import Settings
+from tests.deploy.altered import Altered
 from tests.deploy.client import Client
 from tests.deploy.machine import Machine
 from tests.deploy.provision import journal, until
 
 SITE = "etc/nginx/sites-available/attrai"
+ALERTS = (ROOT / "deploy" / "alerts.yml").read_text()
 CONF = (ROOT / "deploy" / "nginx.conf").read_text()
 LIMIT = max_body(Settings().photo.max_bytes)
 ERRORS = {
@@ -210,3 +212,22 @@ def test_tls_is_ready_to_switch_on(machine: Machine, client: Client) -> None:
     moved = client.ask("/predict", b"x")
     assert moved.headers["Location"] == "https://attrai.test/predict"
     assert client.ask("/metrics").status == 200
+
+
+def test_prometheus_finds_the_figures_whatever_the_sites_name(
+    machine: Machine, client: Client
+) -> None:
+    (target,) = re.findall(r'targets: \["127\.0\.0\.1:(\d+)"\]', ALERTS)
+    # As a name of its own has it, beside another site that answers for all the rest.
+    other = "server { listen 80 default_server; return 404; }\n"
+    with Altered(machine, site={"server_name _;\n\n    # TLS": "server_name a.test;\n\n    # TLS"}):
+        folder = machine.root / "etc/nginx/sites-enabled"
+        (folder / "other").write_text(other)
+        try:
+            machine.run("systemctl", "restart", "nginx")
+            assert client.ask("/metrics").status == 404
+            answer = Client(machine, port=int(target)).ask("/metrics")
+        finally:
+            (folder / "other").unlink()
+    assert answer.status == 200
+    assert b"\nattrai_workers_max " in answer.body

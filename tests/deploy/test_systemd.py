@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.settings import ROOT
 from tests.conftest import SCORER
 from tests.deploy.client import Answer, Client, Load
 from tests.deploy.machine import Machine
@@ -164,6 +165,13 @@ def test_a_killed_master_comes_back(
     assert "code=killed, status=9/KILL" in lines
     assert "Scheduled restart job" in lines
     until(lambda: state(machine, "ActiveState") == ["active"])
+
+
+def test_when_systemd_gives_up_is_as_the_docs_say(machine: Machine) -> None:
+    burst, interval = state(machine, "StartLimitBurst", "StartLimitIntervalUSec")
+    assert interval == "1min"
+    said = (ROOT / "docs" / "operations.md").read_text()
+    assert f"systemd starts it again; {burst} times in a minute, then it gives up" in said
 
 
 def test_the_tests_leave_nothing_behind_when_they_are_killed(tmp_path: Path) -> None:

@@ -145,7 +145,8 @@ main() {
   elif [ "$START" = no ]; then
     say "${RELEASE##*/} is installed, and enabled at boot on port $PORT"
   else
-    say "${RELEASE##*/} serves on port $PORT"
+    site_is_edited || say "${RELEASE##*/} serves on port $PORT"
+    ! site_is_edited || say "${RELEASE##*/} serves as $SITE says, which was edited"
   fi
 }
 

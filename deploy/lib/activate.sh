@@ -111,6 +111,11 @@ default_site_must_go() {
   there "$DEFAULT_ON" && { takes_all_of_80 || [[ " ${PACKAGES[*]} " == *" nginx "* ]]; }
 }
 
+# Of two sites of the same name and port, nginx keeps the one that it reads first, with a warning.
+hides_another_site() {
+  [[ $(nginx -t 2>&1) == *"conflicting server name \"$SERVER_NAME\" on 0.0.0.0:$PORT,"* ]]
+}
+
 place_files() {
   local release=$1 rendered default_off
   default_off=$(recorded default_off)
@@ -130,6 +135,9 @@ place_files() {
   rm "$rendered"
   link "$SITE" "$SITE_ON"
   quietly nginx -t || die "nginx refuses its configuration"
+  if ! there "$UNDO$SITE_ON" && hides_another_site; then
+    die "another site answers to this name on port $PORT too: say --server-name or --port"
+  fi
   link "$release" "$CURRENT"
   [ -L "$WANTED" ] || quietly systemctl enable attrai
   systemctl --quiet is-enabled nginx || quietly systemctl enable nginx

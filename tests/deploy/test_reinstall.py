@@ -120,10 +120,25 @@ def test_a_site_that_was_switched_off_is_switched_on_again(lab: Lab) -> None:
     lab.run("systemctl", "reload", "nginx")
     until(lambda: not lab.serves())
     try:
-        lab.install()
+        said = lab.install("--port", "80")
         until(lab.serves)
     finally:
         site.write_text(shipped)
+    assert said.endswith("serves as /etc/nginx/sites-available/attrai says, which was edited\n")
+
+
+def test_visitors_of_another_site_are_not_taken_from_it(lab: Lab) -> None:
+    sites = lab.machine.root / "etc/nginx/sites-enabled"
+    (sites / "attrai").unlink()
+    (sites / "other").write_text("server { listen 80; server_name _; return 404; }\n")
+    try:
+        lab.run("systemctl", "reload", "nginx")
+        said = lab.install(status=1)
+    finally:
+        (sites / "other").unlink()
+        lab.install()
+    assert "another site answers to this name on port 80 too: say --server-name or --port" in said
+    assert lab.serves()
 
 
 def test_a_service_that_systemd_gave_up_is_started_again(lab: Lab) -> None:

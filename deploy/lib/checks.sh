@@ -82,6 +82,10 @@ check_ports() {
       owner=$(find /proc/[0-9]*/fd -lname "socket:\[$inode\]" -print -quit 2>/dev/null || true)
       owner=$(cat "${owner%/fd/*}/comm" 2>/dev/null || true)
       if [ "$owner" = nginx ]; then continue; fi
+      # nginx closes its own when it reloads, as it does when a run was taken back just now.
+      if [ -z "$owner" ] && [[ " $(listeners "$port" | tr '\n' ' ')" != *" $inode "* ]]; then
+        continue
+      fi
       if [ -z "$owner" ] && [ "$EUID" != 0 ]; then # in a dry run
         say "port $port is taken; only root can see whether by nginx"
         break

@@ -29,13 +29,17 @@ _MAX_CHUNKS = 256
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 """What begins a segment; not what is stuffed into a scan, restarts it, or fills a gap."""
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+_ARITHMETIC = (b"\xff\xc9", b"\xff\xca", b"\xff\xcb", b"\xff\xcd", b"\xff\xce", b"\xff\xcf")
+"""Frames in arithmetic coding (ITU-T T.81, B.1.1.3). No browser shows them, and a scan of one takes
+more than twice as long."""
 _FRAMES = (b"IDAT", b"fdAT", b"fcTL")
 
 
 def count_scans(data: bytes) -> int:
     """How many scans a JPEG has; 0 of anything else.
 
-    Raises UndecodablePhoto for a JPEG or PNG of more parts than a photo has.
+    Raises UndecodablePhoto for a JPEG or PNG of more parts than a photo has, and for a JPEG in
+    arithmetic coding.
     """
     if data.startswith(PNG):
         _check_png(data)
@@ -71,6 +75,8 @@ def _check_jpeg(data: bytes) -> int:
         # Pillow reads on behind an end that comes before any scan.
         if marker == _END_OF_IMAGE and scans:
             break
+        if marker in _ARITHMETIC:
+            raise UndecodablePhoto("the photo is a JPEG in arithmetic coding; send it in Huffman's")
         scans += marker == _START_OF_SCAN
         if segments > _MAX_SEGMENTS or scans > _MAX_SCANS or junk > _MAX_JUNK:
             raise UndecodablePhoto("the photo is in more segments or scans than a JPEG has")

@@ -108,8 +108,10 @@ def _read_form(request: Request, query: list[tuple[str, str]]) -> tuple[bytes, d
         raise MissingPhoto("the field 'image' holds text, not a file; with curl: -F image=@FILE")
     if not files:
         raise MissingPhoto("no photo: the form has no file in a field 'image'" + _hint(request))
-    if len(files) > 1 or len(request.files) > 1:
+    if len(files) > 1:
         raise BadOption("image is given more than once; send one photo a request")
+    if len(request.files) > 1:
+        raise BadOption("the form has other files than the one in 'image'; send one photo")
     return files[0].read(), options
 
 

@@ -70,3 +70,15 @@ def test_one_scan_is_never_too_many() -> None:
     check_work(20, 50_000_000)
     with pytest.raises(UndecodablePhoto):
         check_work(21, 50_000_000)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "progressive JPEG"])
+def test_arithmetic_coding_is_refused_by_the_header(kind: str) -> None:
+    sound = encode(Image.new("RGB", (64, 64), "olive"), kind)
+    huffman, arithmetic = {
+        "JPEG": (b"\xff\xc0\0", b"\xff\xc9\0"),
+        "progressive JPEG": (b"\xff\xc2\0", b"\xff\xca\0"),
+    }[kind]
+    assert read_photo(sound, SETTINGS).width == 64
+    with pytest.raises(UndecodablePhoto, match="arithmetic"):
+        read_photo(sound.replace(huffman, arithmetic, 1), SETTINGS)

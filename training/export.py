@@ -213,7 +213,7 @@ def main(options: argparse.Namespace) -> None:
         gain = load_run(options.spread_of)[0].spread.gain if options.spread_of else None
         net, recipe, told = load_run(options.run, gain)
         crops = CropSet.open(options.crops)
-        learnt, _ = parts(crops.examples, recipe.protocol, recipe.sets)
+        rows, _ = parts(crops.examples, recipe.protocol, recipe.sets)
         facts = read_facts(options.facts) if options.facts else {}
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from error
@@ -227,18 +227,20 @@ def main(options: argparse.Namespace) -> None:
             else:
                 # One of an earlier export would be of other weights.
                 (out / file.name).unlink(missing_ok=True)
+    learnt = [crops.examples[row] for row in rows]
     law = {"spread": asdict(net.spread)} if recipe.loss == "distribution" else {}
     write_card(
         out,
         {
             "kind": "scorer",
             "init": told["init"],
-            **own_words(recipe.base, [crops.examples[row] for row in learnt]),
+            **own_words(recipe.base, learnt),
             **facts,
             "served": "int8.onnx",
             "master": "master.safetensors",
             "view": asdict(View(crops.context, recipe.size)),
             "recipe": json.loads(recipe.to_json()),
+            "sets": sorted({example.source for example in learnt}),
             **law,
         },
     )

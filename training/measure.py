@@ -32,6 +32,8 @@ class Task:
     model: Model
     recipe: Recipe
     rows: list[int]
+    learnt: frozenset[str]
+    """The crop set's sources that the model was trained on."""
 
 
 def recipe_of(model: Model) -> Recipe:
@@ -44,7 +46,11 @@ def recipe_of(model: Model) -> Recipe:
 def task_of(model: Model, crops: CropSet, part: str) -> Task:
     """Find the model's test or validation part. Raises ValueError where there is none."""
     recipe = recipe_of(model)
-    training, rows = parts(crops.examples, recipe.protocol, recipe.sets)
+    learnt = _learnt(model, recipe, crops)
+    if learnt:
+        training, rows = parts(crops.examples, recipe.protocol, sorted(learnt))
+    else:
+        training, rows = [], list(range(len(crops.examples)))
     if part == "validation":
         _, rows = hold_out(crops.examples, training, recipe.validation, recipe.seed)
     if not rows:
@@ -54,7 +60,14 @@ def task_of(model: Model, crops: CropSet, part: str) -> Task:
             f"{model.name} sees {view_of(model).context:g} times a face, these crops show"
             f" {crops.context:g} times"
         )
-    return Task(model, recipe, rows)
+    return Task(model, recipe, rows, learnt)
+
+
+def _learnt(model: Model, recipe: Recipe, crops: CropSet) -> frozenset[str]:
+    sources = frozenset(example.source for example in crops.examples)
+    # An early card tells no sets, and its recipe only those that were chosen among others.
+    known = model.card.get("sets") or recipe.sets
+    return sources.intersection(known) if known else sources
 
 
 def rate(task: Task, crops: CropSet, threads: int) -> dict[str, Ratings]:
@@ -80,7 +93,7 @@ def rate(task: Task, crops: CropSet, threads: int) -> dict[str, Ratings]:
             ratings.part(sources == source),
             source=source,
             scale=scale,
-            trained=not task.recipe.sets or source in task.recipe.sets,
+            trained=source in task.learnt,
         )
         for source, scale in sorted(scales.items())
     }

@@ -199,6 +199,21 @@ def test_a_set_that_was_not_trained_on_is_all_test_and_said_to_be(workshop: Work
     assert own < other < page.index("Cross-set: the model was trained without this set")
 
 
+@pytest.mark.parametrize(
+    ("protocol", "met", "examples"),
+    [("all", set(), {SCUT: 40, OTHER: 20}), ("split", {SCUT}, {SCUT: 16, OTHER: 20})],
+)
+def test_a_set_that_the_card_does_not_name_is_all_test(
+    workshop: Workshop, protocol: str, met: set[str], examples: dict[str, int]
+) -> None:
+    """As photos of one's own are to a model that was trained, whole, on other people's."""
+    model = add_model(workshop, "tiny-1", protocol=protocol)
+    write_card(model, {**card(model), "sets": sorted({"elsewhere", *met})})
+    (one,) = evaluate(workshop, model)["measured"]
+    assert {source: its["examples"] for source, its in one["sets"].items()} == examples
+    assert {source for source, its in one["sets"].items() if not its["cross_set"]} == met
+
+
 def test_an_early_graph_has_no_spreads(workshop: Workshop) -> None:
     model = add_model(workshop, "early-1", spreads=False)
     scores, spreads = rate_served(Model.open(model), workshop.crops, [3, 1, 30], 1)
@@ -316,7 +331,7 @@ def test_two_models_of_one_fold_are_refused(workshop: Workshop) -> None:
         ({"protocol": "all"}, "test", "tiny-1, of protocol 'all', has no test part"),
         ({"validation": 0.0}, "validation", "has no validation part"),
         ({"protocol": "fold-9"}, "test", "there is no protocol 'fold-9'"),
-        ({"sets": ("elsewhere",)}, "test", "elsewhere"),
+        ({"sets": ("elsewhere",)}, "validation", "has no validation part"),
     ],
 )
 def test_a_model_without_such_a_part_is_refused(

@@ -99,6 +99,7 @@ def test_writes_the_four_forms_and_a_card_of_them(tiny_model: Path, tiny_run: Pa
     net, recipe, told = load_run(tiny_run)
     assert Recipe.from_json(json.dumps(card["recipe"])) == recipe
     assert (card["recipe"]["protocol"], card["recipe"]["sets"]) == ("split", [])
+    assert card["sets"] == ["street", "studio"]
     assert card["spread"] == {"label": 0.7, "gain": json.loads(told["spread_gain"])}
     assert card["spread"] == asdict(net.spread)
 
@@ -217,6 +218,7 @@ def test_a_network_of_the_mean_alone_tells_no_spread(
     card = Model.open(tmp_path / "tiny-4").card
     assert "spread" not in card
     assert (card["recipe"]["protocol"], card["recipe"]["sets"]) == ("fold-1", [STUDIO])
+    assert card["sets"] == [STUDIO]
     (net,) = without_forms
     save_fp32(ScoresAlone(net), tmp_path / "fp32.onnx", 32)
     pictures = crops.seen([0, 1], 32)

@@ -72,8 +72,9 @@ def _overview(page: Page, report: Report) -> None:
     page.bullets(
         [
             "; ".join(counts) + ".",
-            f"{len(findings.repeats):,} listed more than once; {len(findings.pairs):,} pairs of "
-            f"doubles; {len(findings.leaking):,} of these leak from testing into training.",
+            f"Listed more than once: {len(findings.repeats):,}; pairs of doubles: "
+            f"{len(findings.pairs):,}, of which {len(findings.leaking):,} leak from testing into "
+            "training.",
         ]
     )
     read = {

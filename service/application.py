@@ -22,7 +22,7 @@ from service.openapi import describe_service
 from service.pages import add_pages
 from service.problems import handle_problems
 from service.rejections import Rejections
-from service.requests import PhotoRequest, max_body, read_to_the_end, read_upload
+from service.requests import max_body, read_to_the_end, read_upload
 from service.responses import figures, json_response, picture_response
 from service.settings import Settings, load_settings
 from service.version import read_version
@@ -49,7 +49,6 @@ def create_app(
         predictor = load_predictor(settings)
         predictor.warm_up()
     app = Flask("attrai", static_folder=None)
-    app.request_class = PhotoRequest
     app.config["MAX_CONTENT_LENGTH"] = max_body(settings.photo.max_bytes)
     # A path with // is not found, as any other wrong one; a redirect would be no problem document.
     app.url_map.merge_slashes = False

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from flask import Flask, Request, Response
 from flask import request as current
@@ -16,6 +15,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from service.errors import BadOption, BodyTooLarge, MissingPhoto, UnsupportedBody
 from service.fetch import fetch
+from service.forms import Form, parse_form
 from service.options import Options, merge, parse_options
 from service.settings import Settings
 
@@ -23,17 +23,11 @@ OVERHEAD = 64 * 1024
 """Bytes that a body may have beside its photo: part headers, option fields, JSON."""
 DISCARDED = 64 * 1024 * 1024
 """Bytes of the longest body that is read to its end when nobody wants it."""
-BLOCK = 64 * 1024
+BLOCK = 256 * 1024
+"""Bytes to read at once. uWSGI holds as many once more."""
 COMMAS = 1000
 """The most that a JSON body may have; base64 has none. Each may add a value of 70 bytes."""
 WHITE_SPACE = b" \t\r\n"
-
-
-class PhotoRequest(Request):
-    """A request whose uploads stay in memory: a photo is never written to disk."""
-
-    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
-        return io.BytesIO()
 
 
 @dataclass(frozen=True)
@@ -94,29 +88,43 @@ def _query(request: Request) -> list[tuple[str, str]]:
         raise BadOption("the query is not UTF-8; write what is not ASCII as %XX") from None
 
 
+def _read_all(request: Request) -> bytes:
+    """The body. A few large reads: each small one costs as much as parsing a form."""
+    size = min(request.content_length or 0, BLOCK)
+    blocks = []
+    while block := request.stream.read(size):
+        blocks.append(block)
+    return b"".join(blocks)
+
+
 def _read_raw(request: Request) -> bytes:
-    data = request.get_data(cache=False)
+    data = _read_all(request)
     if not data:
         raise MissingPhoto("no photo: the body is empty" + _hint(request))
     return data
 
 
 def _read_form(request: Request, query: list[tuple[str, str]]) -> tuple[bytes, dict[str, Any]]:
-    options = merge([*query, *request.form.items(multi=True)])
-    files = request.files.getlist("image")
+    boundary = request.mimetype_params.get("boundary")
+    if not boundary:
+        raise MissingPhoto("no photo: the form's Content-Type names no boundary")
+    body = _read_all(request)
+    form = parse_form(body, boundary) if body else Form()
+    options = merge([*query, *form.fields])
+    photos = [content for name, content in form.files if name == "image"]
     if "image" in options:
         raise MissingPhoto("the field 'image' holds text, not a file; with curl: -F image=@FILE")
-    if not files:
+    if not photos:
         raise MissingPhoto("no photo: the form has no file in a field 'image'" + _hint(request))
-    if len(files) > 1:
+    if len(photos) > 1:
         raise BadOption("image is given more than once; send one photo a request")
-    if len(request.files) > 1:
+    if len(form.files) > 1:
         raise BadOption("the form has other files than the one in 'image'; send one photo")
-    return files[0].read(), options
+    return photos[0], options
 
 
 def _read_json(request: Request, query: list[tuple[str, str]]) -> tuple[bytes, dict[str, Any]]:
-    document = _parse_json(request.get_data(cache=False))
+    document = _parse_json(_read_all(request))
     if not isinstance(document, dict):
         raise MissingPhoto("no photo: the body must be a JSON object with the photo in 'image'")
     image = document.pop("image", None)

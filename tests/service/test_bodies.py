@@ -113,7 +113,7 @@ def test_white_space_in_base64_is_skipped(client: FlaskClient, photo: bytes) -> 
 @pytest.mark.parametrize(
     ("path", "method", "kind", "begin", "status"),
     [
-        ("/predict", "POST", "multipart/form-data; boundary=b", TEXT_PART, 413),
+        ("/predict", "POST", "multipart/form-data; boundary=b", TEXT_PART, 400),
         ("/predict", "POST", "multipart/form-data; boundary=b", b"--b\r\n", 400),
         ("/predict", "POST", "multipart/form-data", TEXT_PART, 400),
         ("/predict", "POST", "text/plain", b"", 415),

@@ -90,7 +90,7 @@ finish() {
 }
 
 install_packages() {
-  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes)
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes -o DPkg::Lock::Timeout=120)
   # nginx would start with Debian's default site, on a port that may be another's.
   if ! there "$POLICY_FILE"; then
     POLICY=$POLICY_FILE

@@ -37,6 +37,8 @@ if [[ $rate$seconds ]]; then
   [[ $rate && $seconds ]] || fail "--rate and --seconds go together"
   set -- 1 1 "$@"
 fi
+quoted() { sed 's/[\\"]/\\&/g' <<<"$1"; }
+
 count=${1:-100} concurrency=${2:-2} url=${3:-http://127.0.0.1:4444/predict}
 photo=${4:-$(dirname "$0")/../docs/astronaut.jpg}
 for number in "$count" "$concurrency"; do
@@ -45,7 +47,9 @@ done
 form=
 if [[ $photo != - ]]; then
   [[ -r $photo ]] || fail "cannot read the photo $photo"
-  form="form = \"image=@$photo\""
+  # Quoted for -F, where a comma or a semicolon would end the name, and once more for the file.
+  form="image=@\"$(quoted "$photo")\""
+  form="form = \"$(quoted "$form")\""
 fi
 if [[ $rate ]]; then
   exec python3 "$(dirname "$0")/open_loop.py" "$rate" "$seconds" "$url" "$photo"

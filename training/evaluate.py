@@ -29,7 +29,7 @@ from training.evaluation_page import write_page
 from training.figures import Measured, detailed_figures, pooled, rounded, set_figures
 from training.measure import Task, rate, recipe_of, task_of
 from training.ratings import SPLIT, WHOLE
-from training.recipe import Recipe
+from training.recipe import Recipe, parse_threads
 
 FOLDS = "folds"
 
@@ -154,7 +154,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--card", type=Path, help="a model's folder whose card takes the figures")
     parser.add_argument(
-        "--threads", type=int, default=0, help="of the CPU; all its cores by default"
+        "--threads", type=parse_threads, default=0, help="of the CPU; all its cores by default"
     )
 
 

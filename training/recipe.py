@@ -93,3 +93,11 @@ def parse_sizes(text: str) -> tuple[tuple[int, int], ...]:
 def parse_sets(text: str) -> tuple[str, ...]:
     """`one,other` as ("one", "other")."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_threads(text: str) -> int:
+    """A number of threads; of at least one."""
+    threads = int(text)
+    if threads < 1:
+        raise ValueError(f"{threads} threads do nothing")
+    return threads

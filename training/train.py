@@ -27,7 +27,7 @@ from tqdm import tqdm
 from training.crop_set import CropSet, batches
 from training.metrics import metrics
 from training.ratings import hold_out, parts
-from training.recipe import Recipe, as_text, parse_sets, parse_sizes
+from training.recipe import Recipe, as_text, parse_sets, parse_sizes, parse_threads
 from training.run import TORCHVISION, Run, named, rate
 
 ENOUGH = 30
@@ -163,7 +163,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, curves, weights")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="of the CPU; all its cores by default")
+    parser.add_argument(
+        "--threads", type=parse_threads, help="of the CPU; all its cores by default"
+    )
     for field in fields(Recipe):
         default = as_text(field.default)
         kind: Any = {"sizes": parse_sizes, "sets": parse_sets}.get(field.name, type(field.default))

@@ -109,6 +109,16 @@ def test_a_steady_load_is_sent_as_asked(tmp_path: Path) -> None:
     assert behaviour.bodies[0].count(b'name="image"') == 1
 
 
+def test_a_photo_may_have_any_name(tmp_path: Path) -> None:
+    photo = tmp_path / 'a, b; "c" \\ä.jpg'
+    photo.write_bytes(b"\xff\xd8 a photo")
+    behaviour = Behaviour()
+    with serve(behaviour) as url:
+        status, said = load("4", "2", url, photo)
+    assert status == 0, said
+    assert all(photo.read_bytes() in body for body in behaviour.bodies)
+
+
 def test_requests_start_on_schedule_whatever_the_answers_take() -> None:
     behaviour = Behaviour(pause=2.0)
     with serve(behaviour) as url:

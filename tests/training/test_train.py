@@ -229,6 +229,15 @@ def test_a_choice_that_cannot_be_is_named(
     assert not (scratch / "not-begun").exists()
 
 
+@pytest.mark.parametrize("threads", ["0", "-1", "all"])
+def test_a_number_of_threads_that_cannot_be_is_named(
+    train: Train, capsys: pytest.CaptureFixture[str], threads: str
+) -> None:
+    with pytest.raises(SystemExit):
+        train("not-begun", "--threads", threads)
+    assert f"--threads: invalid parse_threads value: '{threads}'" in capsys.readouterr().err
+
+
 def test_a_folder_that_holds_no_crops_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"index\.json"):
         call(training.train, tmp_path, "--init", "torchvision", "--out", tmp_path / "run")

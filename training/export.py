@@ -15,7 +15,9 @@ import copy
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,26 +88,37 @@ class Folded(torch.nn.Module):
         return self.net.read(self.net.backbone(pixels))
 
 
+@contextmanager
+def _quiet_torch() -> Iterator[None]:
+    """Where torch's exporter and loader do what torch itself warns of."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec", FutureWarning)
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        yield
+
+
 def save_fp32(net: torch.nn.Module, path: Path, size: int) -> None:
     """The network as an ONNX graph from `crops` to `scores` and, if it has them, `spreads`."""
     names = ["scores"] if isinstance(net, ScoresAlone) else ["scores", "spreads"]
-    torch.onnx.export(
-        net,
-        (example_crops(size),),
-        path,
-        input_names=["crops"],
-        output_names=names,
-        dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-        external_data=False,
-        verbose=False,
-    )
+    with _quiet_torch():
+        torch.onnx.export(
+            net,
+            (example_crops(size),),
+            path,
+            input_names=["crops"],
+            output_names=names,
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            external_data=False,
+            verbose=False,
+        )
     strip(path)
 
 
 def save_program(net: torch.nn.Module, path: Path, size: int) -> None:
     """The network as a torch.export program, crops to scores and spreads, any number at once."""
     dynamic = ({0: torch.export.Dim("crops", min=1, max=1024)},)
-    program = torch.export.export(net, (example_crops(size),), dynamic_shapes=dynamic)
+    with _quiet_torch():
+        program = torch.export.export(net, (example_crops(size),), dynamic_shapes=dynamic)
     for node in program.graph.nodes:
         # It holds paths of the machine that exported.
         node.meta.pop("stack_trace", None)
@@ -133,7 +146,8 @@ def check(path: Path, crops: Pixels, expected: Pixels) -> None:
 
 def _rater(path: Path) -> Rater:
     if path.suffix == ".pt2":
-        program = torch.export.load(path).module()
+        with _quiet_torch():
+            program = torch.export.load(path).module()
         return lambda batch: program(torch.from_numpy(batch))[0].detach().numpy()
     session = onnx_session(path.read_bytes(), threads=torch.get_num_threads())
     return lambda batch: session.run(["scores"], {"crops": batch})[0]

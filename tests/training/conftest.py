@@ -27,15 +27,6 @@ from training.views import VIEW, WIDE
 STUDIO, STREET = "studio", "street"
 """The sets of `crop_folder`: one with folds and a scale from 1 to 5, one without and to 10."""
 
-EXPORTING = [
-    # torch's exporter and loader do what torch itself warns of.
-    pytest.mark.filterwarnings(
-        r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"
-    ),
-    pytest.mark.filterwarnings("ignore:The given buffer is not writable:UserWarning"),
-]
-"""Marks of tests that export a network."""
-
 Train = Callable[..., Path]
 
 

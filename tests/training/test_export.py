@@ -29,14 +29,14 @@ from pipeline.settings import ROOT
 from pipeline.types import Box, Face, Pixels
 from service.openapi import describe_service
 from service.settings import Settings
-from tests.training.conftest import EXPORTING, STUDIO, call
+from tests.training.conftest import STUDIO, call
 from training.crop_set import CropSet
 from training.export import ScoresAlone, check, load_run, save_fp32
 from training.recipe import Recipe
 
 FORMS = {"fp32.onnx", "int8.onnx", "master.safetensors", "program.pt2"}
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), *EXPORTING]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

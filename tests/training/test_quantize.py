@@ -15,13 +15,12 @@ import training.export
 import training.quantize
 from pipeline.models import onnx_session
 from pipeline.types import Pixels
-from tests.training.conftest import EXPORTING
 from training.crop_set import CropSet
 from training.export import calibration_and_check
 from training.ratings import hold_out, parts
 from training.recipe import Recipe
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), *EXPORTING]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

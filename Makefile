@@ -21,6 +21,9 @@ help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
 
 run: $(VENV)/serve.stamp $(KERNEL) ## serve on 127.0.0.1:4444 (PORT=…, WORKERS=… for others); Ctrl-C stops
+	@# Else the second server on a port would take the first one's counts and its stats along.
+	@$(BIN)/python -c 'import socket, sys; sys.exit(not socket.socket().connect_ex(("$(HOST)", $(PORT))) \
+		and "something serves on $(HOST):$(PORT) already; choose another: make run PORT=…")'
 	@rm -f $(METRICS)/*.db  # the counts of the workers begin anew with the server
 	@echo "serving on http://$(HOST):$(PORT)  (watch the workers: $(BIN)/uwsgitop $(STATS))"
 	@ATTRAI_HTTP=$(HOST):$(PORT) ATTRAI_STATS=$(STATS) ATTRAI_PYTHON=$(abspath $(BIN)/python3) \

@@ -79,13 +79,32 @@ def test_the_load_test_counts_what_comes_back(server: Server, photo_file: Path) 
     assert "status 404: 4" in failing.stdout
 
 
-def test_uwsgi_runs_the_production_settings(server: Server) -> None:
+def workers(server: Server) -> list[dict[str, object]]:
+    """What uwsgitop would show."""
     stats = Path(os.environ.get("TMPDIR") or "/tmp") / f"attrai-{server.port}.stats"
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(stats))
         document = json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
-    assert len(document["workers"]) == os.cpu_count()
-    assert sum(worker["status"] != "cheap" for worker in document["workers"]) >= 1
+    found: list[dict[str, object]] = document["workers"]
+    return found
+
+
+def test_uwsgi_runs_the_production_settings(server: Server) -> None:
+    assert len(workers(server)) == os.cpu_count()
+    assert sum(worker["status"] != "cheap" for worker in workers(server)) >= 1
+
+
+def test_a_second_one_on_the_port_says_so_and_leaves_the_first_alone(server: Server) -> None:
+    metrics = server.log.parent / "metrics"
+    before = set(metrics.glob("*.db"))
+    command = ["make", "--no-print-directory", "run", f"PORT={server.port}", f"METRICS={metrics}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"something serves on 127.0.0.1:{server.port} already" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert before
+    assert before <= set(metrics.glob("*.db"))
+    assert workers(server)
 
 
 def test_ctrl_c_stops_it_cleanly(tmp_path: Path) -> None:

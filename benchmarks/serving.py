@@ -137,8 +137,8 @@ def server_cases(
     rounds, seconds, clients = (1, 1.0, (1, 4)) if quick else (3, 2.0, CLIENTS)
     cases = {(s.name, w): ServerCase(s.name, w, problem=s.needs) for w in (1, 2) for s in servers}
     for number in range(rounds):
-        for workers in (1, 2):
-            for stack in servers:
+        for stack in servers:
+            for workers in (1, 2):  # next to one another, for the machine changes by the minute
                 case = cases[stack.name, workers]
                 if case.problem or (quick and workers > 1 and stack.name not in (OURS, USUAL)):
                     continue

@@ -11,13 +11,9 @@ Each is checked against PyTorch on real crops, and nothing is written unless all
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import shutil
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,16 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save
-from torch import Tensor
+from safetensors.torch import load_file
 
 from pipeline.crops import View
-from pipeline.models import onnx_session
 from pipeline.network import RatingNet, SpreadLaw
 from pipeline.types import Pixels
 from training.cards import own_words, read_facts, write_card
 from training.crop_set import CropSet
-from training.graphs import strip
+from training.forms import Folded, ScoresAlone, rater_of, save_fp32, save_master, save_program
 from training.quantize import FITTED, quantize
 from training.ratings import hold_out, parts
 from training.recipe import Recipe
@@ -45,112 +39,15 @@ TOLERANCE = {"fp32.onnx": 0.002, "program.pt2": 0.002, "int8.onnx": 0.4}
 """How far, in points, scores may lie from PyTorch's on any crop of the check."""
 LEAN = ("int8.onnx", "master.safetensors")
 
-Rater = Callable[[Pixels], Any]
-"""From crops (n, size, size, 3) to scores (n,)."""
-
-
-def example_crops(size: int) -> Tensor:
-    """What an exporter traces the network with."""
-    return torch.zeros(2, size, size, 3, dtype=torch.uint8)
-
-
-class ScoresAlone(torch.nn.Module):
-    """A network whose spreads mean nothing, for it was not taught any, without them."""
-
-    def __init__(self, net: torch.nn.Module) -> None:
-        super().__init__()
-        self.net = net
-        self.train(net.training)
-
-    def forward(self, crops: Tensor) -> tuple[Tensor]:
-        """`crops`, uint8 (n, size, size, 3), to scores from 1 to 10, float32 (n,)."""
-        return (self.net(crops)[0],)
-
-
-class Folded(torch.nn.Module):
-    """A network as a graph serves it: what is done to every pixel is done in the first layer."""
-
-    def __init__(self, net: RatingNet) -> None:
-        super().__init__()
-        self.net = copy.deepcopy(net)
-        stem: Any = self.net.backbone
-        with torch.no_grad():
-            stem.conv1.weight /= net.deviation[:, None, None]
-        # The largest of what ReLU leaves is what ReLU leaves of the largest: of four times fewer,
-        # and ONNX Runtime does not pull the quantising before the pooling, which it slows down.
-        stem.relu, stem.maxpool = stem.maxpool, stem.relu
-        self.train(net.training)
-
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """As RatingNet's."""
-        # The mean stays outside: the layer's border of zeros stands for it.
-        pixels = crops.permute(0, 3, 1, 2).float() - self.net.mean[:, None, None]
-        return self.net.read(self.net.backbone(pixels))
-
-
-@contextmanager
-def _quiet_torch() -> Iterator[None]:
-    """Where torch's exporter and loader do what torch itself warns of."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec", FutureWarning)
-        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
-        yield
-
-
-def save_fp32(net: torch.nn.Module, path: Path, size: int) -> None:
-    """The network as an ONNX graph from `crops` to `scores` and, if it has them, `spreads`."""
-    names = ["scores"] if isinstance(net, ScoresAlone) else ["scores", "spreads"]
-    with _quiet_torch():
-        torch.onnx.export(
-            net,
-            (example_crops(size),),
-            path,
-            input_names=["crops"],
-            output_names=names,
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-            external_data=False,
-            verbose=False,
-        )
-    strip(path)
-
-
-def save_program(net: torch.nn.Module, path: Path, size: int) -> None:
-    """The network as a torch.export program, crops to scores and spreads, any number at once."""
-    dynamic = ({0: torch.export.Dim("crops", min=1, max=1024)},)
-    with _quiet_torch():
-        program = torch.export.export(net, (example_crops(size),), dynamic_shapes=dynamic)
-    for node in program.graph.nodes:
-        # It holds paths of the machine that exported.
-        node.meta.pop("stack_trace", None)
-    torch.export.save(program, path)
-
-
-def save_master(net: RatingNet, path: Path) -> None:
-    """The weights in float16; counters and the like as they are."""
-    weights = {
-        name: tensor.half().contiguous() if tensor.is_floating_point() else tensor
-        for name, tensor in net.state_dict().items()
-    }
-    path.write_bytes(save(weights))
-
 
 def check(path: Path, crops: Pixels, expected: Pixels) -> None:
     """Print how far the scores of a form are from PyTorch's; stop if that is too far."""
-    rater = _rater(path)
+    rater = rater_of(path)
     batches = np.array_split(crops, -(-len(crops) // 16))
     drift = np.abs(np.concatenate([rater(batch) for batch in batches]) - expected)
     print(f"{path.name}: mean drift {drift.mean():.4f}, largest {drift.max():.4f} of a point")
     if not drift.max() <= TOLERANCE[path.name]:  # so that no number is too far, too
         raise SystemExit(f"{path.name} strays by more than {TOLERANCE[path.name]}")
-
-
-def _rater(path: Path) -> Rater:
-    if path.suffix == ".pt2":
-        with _quiet_torch():
-            program = torch.export.load(path).module()
-        return lambda batch: program(torch.from_numpy(batch))[0].detach().numpy()
-    session = onnx_session(path.read_bytes(), threads=torch.get_num_threads())
-    return lambda batch: session.run(["scores"], {"crops": batch})[0]
 
 
 def rate_all(net: RatingNet, crops: Pixels) -> Any:

@@ -31,7 +31,8 @@ from service.openapi import describe_service
 from service.settings import Settings
 from tests.training.conftest import STUDIO, call
 from training.crop_set import CropSet
-from training.export import ScoresAlone, check, load_run, save_fp32
+from training.export import check, load_run
+from training.forms import ScoresAlone, save_fp32
 from training.recipe import Recipe
 
 FORMS = {"fp32.onnx", "int8.onnx", "master.safetensors", "program.pt2"}

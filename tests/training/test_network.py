@@ -15,7 +15,7 @@ from torchvision.models import get_model, resnet34
 
 from pipeline.network import HIGHEST, LEAST_SPREAD, LOWEST, RatingNet, SpreadLaw
 from pipeline.settings import ROOT
-from training.export import save_master
+from training.forms import save_master
 from training.recipe import BASES, Recipe
 from training.run import Run, loss_of, named
 

@@ -5,6 +5,8 @@ HOST ?= 127.0.0.1
 PORT ?= 4444
 WORKERS ?=
 DATA ?= ../shared/data
+INIT ?= $(DATA)/init/resnet34.safetensors
+FOLDS := 1 2 3 4 5
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +17,7 @@ UV := $(VENV)/lock/bin/uv
 KERNEL := pipeline/native/kernel.so
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench native lint train lock clean
+.PHONY: help run test soak bench native lint crops train folds lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 10
@@ -49,13 +51,24 @@ lint: $(VENV)/dev.stamp ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-train: $(VENV)/dev.stamp $(KERNEL) ## crops, training, export, evaluation (DATA=… for the photos)
+crops: $(VENV)/dev.stamp $(KERNEL) ## check the rated photos and cut their faces (DATA=… for the photos)
 	$(BIN)/python -m training dataset $(DATA)/scut-fbp5500 $(DATA)/mebeauty --out runs/crops
-	$(BIN)/python -m training train runs/crops --init $(DATA)/init/resnet34.safetensors \
-		--out runs/split
+
+train: crops ## crops, training, export, evaluation
+	$(BIN)/python -m training train runs/crops --init $(INIT) --out runs/split
 	$(BIN)/python -m training export runs/split --crops runs/crops --out runs/models/split
 	$(BIN)/python -m training evaluate runs/models/split --crops runs/crops \
 		--out runs/evaluation --card runs/models/split
+
+folds: crops ## the same recipe over the five published folds (CARD=… takes the figures)
+	for fold in $(FOLDS); do \
+		$(BIN)/python -m training train runs/crops --init $(INIT) --out runs/fold-$$fold \
+			--protocol fold-$$fold --validation 0 && \
+		$(BIN)/python -m training export runs/fold-$$fold --crops runs/crops \
+			--out runs/models/fold-$$fold || exit 1; \
+	done
+	$(BIN)/python -m training evaluate $(FOLDS:%=runs/models/fold-%) --crops runs/crops \
+		--out runs/evaluation-folds $(if $(CARD),--card $(CARD))
 
 lock: ## pin every dependency anew, by hash
 	$(PYTHON) -m venv $(VENV)/lock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import re
 import subprocess
 import tomllib
@@ -127,16 +128,22 @@ def test_make_help_lists_the_targets() -> None:
     listed = subprocess.run(
         ["make", "--no-print-directory"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
-    for target in ("run", "test", "lint", "train", "help"):
+    for target in ("run", "test", "lint", "train", "folds", "help"):
         assert re.search(rf"^{target}\s+\S", listed, re.M)
 
 
 def test_the_readme_gives_the_figures_of_the_default_scorers_card() -> None:
     card = Model.open(ROOT / "models" / Settings().scorer.model).card
-    figures = card["figures"]["split"]["scut-fbp5500"]
-    served, drift = figures["served"], figures["drift"]["mean_of_a_point"]
+    protocols = [card["figures"][protocol]["scut-fbp5500"] for protocol in ("split", "folds")]
     words = " ".join(README.split())
-    for name, figure in (("PC", served["pc"]), ("MAE", served["mae"]), ("RMSE", served["rmse"])):
-        assert f"{name} {figure:.3f}" in words
+    for its in protocols:
+        assert "PC {pc:.3f}, MAE {mae:.3f} and RMSE {rmse:.3f}".format(**its["served"]) in words
+    served, drift = protocols[0]["served"], protocols[0]["drift"]["mean_of_a_point"]
     assert f"{served['mae'] / SCUT_STEP:.1f} points" in words
     assert f"{drift:.3f} of a point" in words
+
+
+def test_the_default_scorers_card_says_what_its_facts_say() -> None:
+    card = Model.open(ROOT / "models" / Settings().scorer.model).card
+    facts = json.loads((ROOT / "training" / "facts" / f"{card['name']}.json").read_text())
+    assert {name: card[name] for name in facts} == facts

@@ -55,6 +55,10 @@ def test_the_default_scorer_keeps_its_floors() -> None:
         assert figures[panel]["drift"]["mean_of_a_point"] <= 0.03
         assert 0.6 <= figures[panel]["spread"]["coverage_1"] <= 0.8
         assert figures[panel]["spread"]["coverage_2"] >= 0.9
+    folds = MODEL.card["figures"]["folds"]["scut-fbp5500"]
+    assert (folds["examples"], len(folds["folds"])) == (5500, 5)
+    assert folds["served"]["pc"] >= 0.915
+    assert min(its["pc"] for its in folds["groups"].values()) >= 0.88
 
 
 def test_int8_keeps_the_astronauts_score(astronaut: Pixels) -> None:

@@ -65,9 +65,9 @@ folds: crops ## the same recipe over the five published folds (CARD=… takes th
 		$(BIN)/python -m training train runs/crops --init $(INIT) --out runs/fold-$$fold \
 			--protocol fold-$$fold --validation 0 && \
 		$(BIN)/python -m training export runs/fold-$$fold --crops runs/crops \
-			--out runs/models/fold-$$fold || exit 1; \
+			--out runs/models/resnet34-fold-$$fold || exit 1; \
 	done
-	$(BIN)/python -m training evaluate $(FOLDS:%=runs/models/fold-%) --crops runs/crops \
+	$(BIN)/python -m training evaluate $(FOLDS:%=runs/models/resnet34-fold-%) --crops runs/crops \
 		--out runs/evaluation-folds $(if $(CARD),--card $(CARD))
 
 lock: ## pin every dependency anew, by hash
